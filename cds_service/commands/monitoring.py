@@ -65,7 +65,8 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 @click.option("--site", help="Id of the site whose record it is.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]),
               help="People scored before this day fit the line; others scored later check it.")  # fmt: skip
-def recalibrate(
+@click.option("--despite-selection", is_flag=True, help="Go on although fewer than half have an outcome.")
+def recalibrate(  # noqa: PLR0913  # one argument an option
     *,
     named: str,
     labels: Path | None,
@@ -75,6 +76,7 @@ def recalibrate(
     folder: Path | None,
     site: str | None,
     until: datetime | None,
+    despite_selection: bool,
 ) -> None:
     """Fit a model's calibration to a site's own scores and outcomes, as a new version; ranks stay the same."""
     from models.errors import ModelError
@@ -86,7 +88,7 @@ def recalibrate(
             raise click.UsageError("--from-store: expected --config, --site and --until, and no --labels")
         from cds_service.commands.recalibration import from_store as run_from_store
 
-        result = run_from_store(folder, site, named, until.date(), out)
+        result = run_from_store(folder, site, named, until.date(), out, despite_selection=despite_selection)
     elif labels is None:
         raise click.UsageError("expected --labels FILE, or --from-store")
     else:

@@ -23,46 +23,57 @@ from models.scoring.registry import SHIPPED, load_model
 from models.training.recalibration import Labels, Recalibrated, labels_of, recalibrate
 
 THROUGH = "recalibration"
+LEAST_SHARE = 0.5
 
 
-def from_store(folder: Path, site_id: str, named: str, until: date, out: Path) -> Recalibrated:
+def from_store(
+    folder: Path, site_id: str, named: str, until: date, out: Path, *, despite_selection: bool
+) -> Recalibrated:
     """Fits those who were scored before `until`, checks on others scored later, and prints how many they were.
 
-    named: OUTCOME or OUTCOME@VERSION; without a version that which the site uses.
+    named: OUTCOME or OUTCOME@VERSION; without a version that which the site uses. despite_selection: go on although of
+    few an outcome is known.
     """
     with opened(folder, ready=True) as (config, store):
         expect("site", site_id, [site.id for site in config.sites])
         site, now = config.site(site_id), now_utc()
         outcome, _, version = named.partition("@")
         version = known_of(config).version(site.id, outcome, version)
-        found = [
-            one
-            for one in episodes(store, site, None, now)
-            if (one.outcome, one.version, one.over) == (outcome, version, True)
-        ]
-        first = _first_of_each(one for one in found if one.positive is not None and site.day(one.at) < until)
-        others = _first_of_each(
-            one for one in found if one.positive is not None and one.patient not in first and site.day(one.at) >= until
-        )
+        parts: tuple[list[Episode], list[Episode]] = ([], [])
+        for one in episodes(store, site, None, now):
+            if (one.outcome, one.version, one.over) == (outcome, version, True):
+                parts[site.day(one.at) >= until].append(one)
+        shares = [sum(one.positive is not None for one in part) / len(part) if part else 1.0 for part in parts]
+        click.echo(f"{outcome} {version} at site {site.id}, scored before {until}: {_words(parts[0], shares[0])}.")
+        click.echo(f"From then on: {_words(parts[1], shares[1])}.")
+        if min(shares) < LEAST_SHARE and not despite_selection:
+            raise click.ClickException(
+                f"expected an outcome of at least {LEAST_SHARE:.0%} of episodes in both; found {min(shares):.0%}. "
+                "Where people are asked about whom somebody worries, a new version would be too high for all others, "
+                "and the later ones would not show it. --despite-selection goes on, if you know that they were asked "
+                "at random"
+            )
+        first = _first_of_each(parts[0])
+        others = {patient: one for patient, one in _first_of_each(parts[1]).items() if patient not in first}
         try:
-            model = load_model((config.models or SHIPPED) / outcome / version)
-            done = recalibrate(
-                model, _labels(first), out, later=_labels(others),
+            return recalibrate(
+                load_model((config.models or SHIPPED) / outcome / version),
+                _labels(first),
+                out,
+                later=_labels(others),
+                measured={"earlier": round(shares[0], 3), "later": round(shares[1], 3)},
                 begin=lambda new: _begin_silent(store, config, outcome, new, now),
-            )  # fmt: skip
+            )
         except ModelError as error:
             raise click.ClickException(str(error)) from error
-    earlier, later = ([one for one in found if (site.day(one.at) < until) is before] for before in (True, False))
-    click.echo(f"{outcome} {version} at site {site.id}, scored before {until}: {_share_words(earlier)}.")
-    click.echo(f"From then on: {_share_words(later)}.")
-    return done
 
 
 def _first_of_each(found: Iterable[Episode]) -> dict[str, Episode]:
-    """Patient -> the first of their episodes."""
+    """Patient -> the first of their episodes with an outcome."""
     kept = dict[str, Episode]()
     for one in found:
-        kept.setdefault(one.patient, one)
+        if one.positive is not None:
+            kept.setdefault(one.patient, one)
     return kept
 
 
@@ -85,6 +96,5 @@ def _begin_silent(store: Store, config: ServiceConfig, outcome: str, version: st
         put_modes(connection, [(row, None) for row in rows])
 
 
-def _share_words(found: list[Episode]) -> str:
-    share = sum(one.positive is not None for one in found) / len(found) if found else 0.0
-    return f"{len(found)} episodes, {share:.0%} of them with an outcome"
+def _words(found: list[Episode], share: float) -> str:
+    return f"{len(found)} episodes, {share:.0%} of them with an outcome" if found else "no episode"

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from cds_service.burden.on_record import EventOnRecord, opted_out, recorded
+from cds_service.burden.on_record import KNOWN_AFTER, EventOnRecord, opted_out, recorded
 from cds_service.burden.stop_rule import ACCEPTED
 from cds_service.control.acts import MOST_REASON, NEVER, ModeRow, modes_in, put_modes
 from cds_service.control.targets import Mode, default_mode
@@ -42,7 +42,17 @@ from models.scoring.risk import NotScoredReason
 log = logging.getLogger("mhcds")
 THROUGH, OK = "exit criterion", 200
 UNHEARD = (Mode.OFF, Mode.SILENT, Mode.REVIEW)
-NOT_ASKED = (NotScoredReason.OFF, NotScoredReason.SWITCHED_OFF, NotScoredReason.CONTROL_UNKNOWN)
+# Calls that say nothing of the model: it was not asked, or nobody may or need estimate anything of this person.
+NOT_COUNTED = (
+    NotScoredReason.OFF,
+    NotScoredReason.SWITCHED_OFF,
+    NotScoredReason.CONTROL_UNKNOWN,
+    NotScoredReason.DECEASED,
+    NotScoredReason.UNDER_AGE,
+    NotScoredReason.OPTED_OUT,
+    NotScoredReason.CONSENT_DENIED,
+    NotScoredReason.ANSWERED,
+)
 OF_CARDS = {Measure.ACCEPTED_SHARE, Measure.OVERRIDE_SHARE}
 Modes = dict[str, ModeRow]
 EpisodesOf = Callable[[SiteConfig], Sequence[Episode]]
@@ -53,43 +63,42 @@ def apply_criteria(
 ) -> tuple[ModelCriteria, ...]:
     """Evaluates the criteria of every model that a valid approval names, and demotes where an exit is breached.
 
-    What is returned is as it was before, without figures that are not to be published. Raises StoreUnavailable.
+    One that cannot be evaluated is a line in the log, and keeps none of the others from acting. What is returned is as
+    it was before, without figures that are not to be published.
     """
     found = []
-    for one, rows in _evaluated(store, config, engine, episodes_of, now):
-        if one.breached and _demoted(store, one, rows, now):
-            said = {"event": "exit-criterion-breached", "site": one.site, "model": f"{one.outcome} {one.version}"}
-            measures = [state.criterion.measure for state in one.breached]
-            log.error(json.dumps({**said, "approval": one.approval, "measures": measures}))
-        found.append(one.published)
+    for site in config.sites:
+        for model in engine.of(site.models).models:
+            for approval in config.approvals:
+                if not _is_named(approval, site, model, site.day(now)):
+                    continue
+                said = {"site": site.id, "model": f"{model.outcome} {model.version}", "approval": approval.id}
+                try:
+                    one, rows = evaluated_at(store, site, model, approval, episodes_of, now)
+                    if one.breached and _demoted(store, one, rows, now):
+                        measures = [state.criterion.measure for state in one.breached]
+                        log.error(json.dumps({"event": "exit-criterion-breached", **said, "measures": measures}))
+                except Exception as error:  # noqa: BLE001  # whatever is wrong with one, the others must act
+                    log.error(json.dumps({"event": "criteria-not-evaluated", **said, "why": type(error).__name__}))
+                else:
+                    found.append(one.published)
     return tuple(found)
 
 
-def _evaluated(
-    store: Store, config: ServiceConfig, engine: Engine, episodes_of: EpisodesOf, now: datetime
-) -> Iterator[tuple[ModelCriteria, Modes]]:
-    for site in config.sites:
-        named = [
-            (model, approval)
-            for model in engine.of(site.models).models
-            for approval in config.approvals
-            if _is_named(approval, site, model, site.day(now))
-        ]
-        episodes = episodes_of(site) if named else ()
-        for model, approval in named:
-            with store.transaction() as connection:
-                rows = _modes_of(connection, site.id, model.outcome, model.version)
-            begins = _begins(rows.values(), site, approval)
-            watched = replace(
-                _watched(store, site, model, approval, begins),
-                episodes=[one for one in episodes if (one.outcome, one.version) == (model.outcome, model.version)],
-            )
-            states = evaluated(approval, watched, begins, now)
-            found = ModelCriteria(
-                site=site.id, outcome=model.outcome, version=model.version, approval=approval.id,
-                mode=rows[""].mode, begins=begins, states=states,
-            )  # fmt: skip
-            yield found, rows
+def evaluated_at(  # all that a look rests on
+    store: Store, site: SiteConfig, model: Model, approval: Approval, episodes_of: EpisodesOf, now: datetime
+) -> tuple[ModelCriteria, Modes]:
+    """A model's criteria by one approval, and the modes by which they were evaluated. Raises StoreUnavailable."""
+    with store.transaction() as connection:
+        rows = _modes_of(connection, site.id, model.outcome, model.version)
+    begins = _begins(rows, site, approval)
+    episodes = [one for one in episodes_of(site) if (one.outcome, one.version) == (model.outcome, model.version)]
+    watched = replace(_watched(store, site, model, approval, begins), episodes=episodes)
+    found = ModelCriteria(
+        site=site.id, outcome=model.outcome, version=model.version, approval=approval.id,
+        mode=rows[""].mode, begins=begins, states=evaluated(approval, watched, begins, now),
+    )  # fmt: skip
+    return found, rows
 
 
 # ---- acting -------------------------------------------------------------------------------------------------------
@@ -128,10 +137,10 @@ def _modes_of(connection: sa.Connection, site: str, outcome: str, version: str) 
     return {"": default} | {row.service: row for row in rows}
 
 
-def _begins(rows: Iterable[ModeRow], site: SiteConfig, approval: Approval) -> datetime:
-    """When the first window begins."""
+def _begins(rows: Modes, site: SiteConfig, approval: Approval) -> datetime:
+    """When the first window begins. A service that was set to silent begins nothing for the others."""
     approved = datetime.combine(approval.approved_on, time(), site.cards.zone).astimezone(UTC)
-    return max(approved, *(row.at for row in rows))
+    return max(approved, *(row.at for service, row in rows.items() if not service or row.mode not in UNHEARD))
 
 
 def _is_named(approval: Approval, site: SiteConfig, model: Model, today: date) -> bool:
@@ -164,6 +173,7 @@ def _watched(store: Store, site: SiteConfig, model: Model, approval: Approval, b
     measures = {criterion.measure for criterion in (*approval.success, *approval.exits)}
     out, version = opted_out(store, site.id), f"{model.outcome} {model.version}"
     return Watched(
+        closing=timedelta(days=site.monitoring.outcome_days + 1),
         calls=_calls(store, site, model.outcome, version, begins, out) if Measure.SCORED_SHARE in measures else (),
         cards=_cards(store, site.id, version, begins, out) if measures & OF_CARDS else (),
         near_misses=_near_misses(store, site.id, model.outcome) if Measure.NEAR_MISSES in measures else (),
@@ -173,20 +183,20 @@ def _watched(store: Store, site: SiteConfig, model: Model, approval: Approval, b
 def _calls(
     store: Store, site: SiteConfig, outcome: str, version: str, begins: datetime, out: Collection[str]
 ) -> list[WatchedCall]:
-    not_asked = {f"{outcome} {reason}" for reason in NOT_ASKED}
+    not_counted = {f"{outcome} {reason}" for reason in NOT_COUNTED}
     events = list(recorded(store, site.id, site.day(begins), (AuditKind.ANSWER.value,), _CallOnRecord))
     gone = {event.patient for _, event in events if event.consent == Consent.OPTED_OUT} | set(out)
     return [
         WatchedCall(at=event.at, patient=event.patient, scored=any(score.model == version for score in event.scores))
         for _, event in events
         if event.patient and event.patient not in gone and event.status == OK and not event.switched_off
-        if event.service in ASK_MODELS and not_asked.isdisjoint(event.not_scored)
+        if event.service in ASK_MODELS and not_counted.isdisjoint(event.not_scored)
     ]
 
 
 def _cards(store: Store, site: str, version: str, begins: datetime, out: Collection[str]) -> list[WatchedCard]:
     c, f = card.c, feedback.c
-    wanted = sa.select(c.uuid, c.patient, f.at, f.outcome).where(
+    wanted = sa.select(c.uuid, c.patient, c.at.label("sent"), f.at, f.outcome).where(
         c.site == site,
         f.card == c.uuid,
         ("," + c.prompted + ",").contains(f",{version},", autoescape=True),
@@ -200,7 +210,7 @@ def _cards(store: Store, site: str, version: str, begins: datetime, out: Collect
             said[row.uuid].append(row)
     return [
         WatchedCard(
-            at=datetime.fromisoformat(own[0].at),
+            at=max(datetime.fromisoformat(own[0].at), datetime.fromtimestamp(own[0].sent, UTC) + KNOWN_AFTER),
             patient=own[0].patient,
             accepted=any(row.outcome == ACCEPTED for row in own),
         )

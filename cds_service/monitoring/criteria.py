@@ -2,8 +2,9 @@
 
 Windows follow one another from the approval's first day, or from the last act on the model's mode if that is later. In
 each a person counts once, and cases in the order in which they became known, so later looks only add to earlier ones.
-A criterion once decided stays so, with the figure of that moment, until an act on the mode begins windows anew. The
-windows of a year together decide falsely once in about twenty years.
+An outcome counts as known once its time has passed, however soon it came: those that come soon are not like the others.
+An exit once decided stays so, with the figure of that moment, until an act on the mode begins windows anew; a success
+until a later window falls short. The windows of a year together decide falsely once in about twenty years.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from cds_service.control.targets import Mode
 from cds_service.monitoring.episodes import Episode
 from cds_service.settings.approvals import Approval, Criterion, Measure
+from cds_service.settings.monitoring import MonitoringSettings
 from models.evaluation.sequential import error_of, evidence
 
 LEAST_PEOPLE = 11
@@ -49,7 +51,7 @@ class WatchedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedCard:
-    """A card that the model prompted and of which there is feedback. at: of the first."""
+    """A card that the model prompted and of which there is feedback. at: when it counts as known what came of it."""
 
     at: datetime
     patient: str
@@ -58,8 +60,12 @@ class WatchedCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """All that criteria are about, of one model at a site. near_misses: when each was reported."""
+    """All that criteria are about, of one model at a site. near_misses: when each was reported.
 
+    closing: after which the outcome window of an episode has passed.
+    """
+
+    closing: timedelta = timedelta(days=MonitoringSettings().outcome_days + 1)
     episodes: Sequence[Episode] = ()
     calls: Sequence[WatchedCall] = ()
     cards: Sequence[WatchedCard] = ()
@@ -144,7 +150,23 @@ def _state(role: Role, criterion: Criterion, watched: Watched, begins: datetime,
     judge = _counted if criterion.measure is Measure.NEAR_MISSES else _tested
     windows = range(max(now - begins, timedelta(0)) // window + 1)
     states = [judge(role, criterion, begins + number * window, cases[number], now) for number in windows]
-    return next((state for state in states if state.decided), states[-1])
+    return _success(states) if role == "success" else next((one for one in states if one.decided), states[-1])
+
+
+def _success(states: Sequence[CriterionState]) -> CriterionState:
+    """That of the latest window in which it was met, unless a whole window after it fell short of the limit."""
+    for state in reversed(states):
+        if state.decided:
+            return state
+        if state is not states[-1] and state.verdict is CriterionVerdict.UNDECIDED and not _is_past(state):
+            break
+    return states[-1]
+
+
+def _is_past(state: CriterionState) -> bool:
+    criterion = state.criterion
+    above = criterion.comparison == "at-least"
+    return state.figure is not None and (state.figure >= criterion.value) == above
 
 
 def _tested(
@@ -221,17 +243,17 @@ def _cases(measure: Measure, watched: Watched, begins: datetime) -> Iterator[_Ca
         yield from (_Case(at=card.at, person=card.patient, hit=card.accepted is wanted) for card in watched.cards)
     else:
         for episode in watched.episodes:
-            if episode.at >= begins and (case := _of_episode(measure, episode)) is not None:
+            if episode.at >= begins and (case := _of_episode(measure, episode, watched.closing)) is not None:
                 yield case
 
 
-def _of_episode(measure: Measure, episode: Episode) -> _Case | None:
+def _of_episode(measure: Measure, episode: Episode, closing: timedelta) -> _Case | None:
     if measure is Measure.FLAG_RATE:
         return _Case(at=episode.at, person=episode.patient, hit=episode.flagged)
     known = episode.known or episode.measured
     if episode.positive is None or known is None:
         return None
-    case = _Case(at=known, person=episode.patient, hit=episode.positive)
+    case = _Case(at=max(known, episode.at + closing), person=episode.patient, hit=episode.positive)
     if measure is Measure.OBSERVED_TO_EXPECTED:
         return replace(case, expected=episode.probability)
     if measure is Measure.SENSITIVITY:

@@ -176,7 +176,14 @@ class _Facts:
             f"Recalibrated on {recalibration['n']:,} local people, {recalibration['events']:,} with the outcome (from version "
             f"{recalibration['from_version']}). On those people before: slope {figure(before['slope'], 2)}, observed "
             f"over expected {figure(before['o_e'], 2)}. {self._checked(recalibration.get('later'))}"
+            f"{self._selected(recalibration.get('measured'))}"
         )
+
+    def _selected(self, measured: Mapping[str, float] | None) -> str:
+        """How many of those scored had an outcome."""
+        if not measured:
+            return ""
+        return f" Of those scored, {measured['earlier']:.0%} had an outcome; for the others the level may be another."
 
     def _checked(self, later: Mapping[str, Any] | None) -> str:
         """What was found on people that the line had not seen."""

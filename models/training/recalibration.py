@@ -65,7 +65,8 @@ class Recalibrated:
     """The new version, with slope and O/E of the old and the new scores, each with its interval.
 
     The figures of the new scores are on the people whose labels were used; `slope` and `shift` are the line. later: the
-    same figures, n and events of others, where there were some.
+    same figures, n and events of others, where there were some. measured: of those scored earlier and later, the share
+    with an outcome, where that is known.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Recalibrated:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     later: Mapping[str, Any] | None = None
+    measured: Mapping[str, float] | None = None
 
 
 def labels_of(scores: Sequence[float], outcomes: Sequence[bool]) -> Labels:
@@ -156,14 +158,15 @@ def recalibrate(
     out: Path,
     *,
     later: Labels | None = None,
+    measured: Mapping[str, float] | None = None,
     begin: Callable[[str], None] = lambda _: None,
 ) -> Recalibrated:
     """Writes out/<outcome>/<version>+local.<hash>/ and reads it back.
 
-    later: labels of others, which the line does not see, to check it on. begin: is told the new version before anybody
-    can find it. Raises LabelsError for fewer than LEAST_EVENTS people with or without the outcome (of `later`, fewer
-    than MINIMUM_EVENTS), or scores that rank people the wrong way round; ArtifactError when the new version exists or
-    does not verify.
+    later: labels of others, which the line does not see, to check it on. measured: shares to keep with it. begin: is
+    told the new version before anybody can find it. Raises LabelsError for fewer than LEAST_EVENTS people with or
+    without the outcome (of `later`, fewer than MINIMUM_EVENTS), or scores that rank people the wrong way round;
+    ArtifactError when the new version exists or does not verify.
     """
     events = _enough(labels, LEAST_EVENTS, "")
     further = 0 if later is None else _enough(later, MINIMUM_EVENTS, " later on")
@@ -195,6 +198,7 @@ def recalibrate(
         shift=_around(line.intercept, line.intercept_error),
         **_before_and_after(labels, moved),
         later=None if later is None else {"n": later.y.size, "events": further, **_before_and_after(later, moved)},
+        measured=measured,
     )
     _write(model, result, moved, spread, labels.sha256, begin)
     return result

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
+from ehr import mhcds, settings
 from episodes import episodes
 
 from cds_service.control import acts
@@ -24,15 +27,17 @@ from cds_service.monitoring import acting
 from cds_service.monitoring.acting import apply_criteria
 from cds_service.monitoring.criteria import ModelCriteria
 from cds_service.settings.approvals import Approval, ApprovedModel, Criterion, Measure, Use
-from cds_service.settings.config import ServiceConfig
+from cds_service.settings.config import ServiceConfig, load_config
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.calls import AnswerRow
 from cds_service.storage.chain import AuditKind
+from cds_service.storage.opening import prepare
 from cds_service.storage.store import FeedbackRow
 from cds_service.storage.tables import audit_event, card, opt_out
 from explanations.judgement.assessment import Engine
 from explanations.words.notices.notice import NoticeSettings
 
+EXAMPLE = Path(__file__).parents[1] / "config" / "approvals" / "approval.good.toml"
 BEGINS = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = BEGINS + timedelta(days=80)
 MODEL = SimpleNamespace(outcome="depression", version="3.0.0", digest="d" * 64)
@@ -107,8 +112,8 @@ def run(store, *exits: Criterion, now: datetime = NOW, found: Sequence = (), **c
 
 def look(store, now: datetime = NOW) -> ModelCriteria:
     """What is found, without acting on it, and with all figures."""
-    ((found, _),) = acting._evaluated(store, config(OVERRIDDEN), ENGINE, lambda _: (), now)
-    return found
+    settings = config(OVERRIDDEN)
+    return acting.evaluated_at(store, settings.sites[0], MODEL, settings.approvals[0], lambda _: (), now)[0]
 
 
 def test_a_breach_demotes_by_a_recorded_act_opens_an_incident_and_tells_the_operator(store, caplog) -> None:
@@ -152,7 +157,9 @@ def test_it_acts_once_and_only_a_person_sets_it_back_and_then_windows_begin_anew
     assert (modes(store), found.begins, found.states[1].n) == ({"": "live"}, back, 0)
 
     told(store, [False] * 22, back)
-    run(store, now=back + timedelta(days=3))
+    run(store, now=back + timedelta(days=7))
+    assert modes(store) == {"": "live"}, "what came of a card is known after a week"
+    run(store, now=back + timedelta(days=9))
     assert modes(store) == {"": "silent"}
 
 
@@ -239,7 +246,7 @@ def test_the_scored_share_is_of_calls_that_asked_the_model(store) -> None:
         (
             {"status": 412}, {"service": "suicide-safety-discharge"}, {"switched_off": "site"},
             {"not_scored": ["depression switched-off"]}, {"not_scored": ["depression off"]}, {"patient": None},
-            {"consent": "opted-out"},
+            {"consent": "opted-out"}, {"not_scored": ["depression answered"]}, {"not_scored": ["depression under-age"]},
         ),
         start=20,
     ):  # fmt: skip
@@ -306,6 +313,38 @@ def test_what_is_found_can_be_kept_as_json(store) -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[ModelCriteria, ...]) == found
 
 
+@on_sqlite
+def test_a_site_whose_record_cannot_be_read_is_said_and_the_others_act(store, caplog) -> None:
+    set_mode(store, Mode.LIVE)
+    told(store, [False] * 22)
+    settings = config(OVERRIDDEN, sites=("north", "south"))
+
+    def found(site: SiteConfig) -> tuple:
+        if site.id == "south":
+            raise ValueError(site.id)
+        return ()
+
+    turned = replace(settings, sites=settings.sites[::-1])
+    (told_of,) = apply_criteria(store, turned, ENGINE, found, NOW)
+
+    assert told_of.site == "north"
+    assert modes(store) == {"": "silent"}
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert [(line["event"], line["site"], line.get("why")) for line in lines] == [
+        ("criteria-not-evaluated", "south", "ValueError"), ("exit-criterion-breached", "north", None),
+    ]  # fmt: skip
+
+
+@on_sqlite
+def test_a_service_that_goes_silent_begins_nothing_anew_for_the_others(store) -> None:
+    set_mode(store, Mode.LIVE)
+    set_mode(store, Mode.SILENT, BEGINS + timedelta(days=20), SERVICE)
+
+    assert look(store).begins == BEGINS
+    set_mode(store, Mode.PILOT, BEGINS + timedelta(days=30), SERVICE, share=0.1)
+    assert look(store).begins == BEGINS + timedelta(days=30)
+
+
 def test_of_two_processes_at_once_one_demotes(store, monkeypatch) -> None:
     """Both have evaluated before either holds the lock."""
     set_mode(store, Mode.LIVE)
@@ -353,3 +392,28 @@ def test_a_person_who_acts_between_the_look_and_the_demotion_is_not_overruled(st
 
     assert modes(store) == {"": "live"}
     assert opened(store) == []
+
+
+def test_the_daily_look_of_the_command_demotes_under_an_approval_on_disk(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    folder = settings(tmp_path, site={})
+    text = re.sub(r"approved_on = .*", f"approved_on = {(now - timedelta(days=10)).date()}", EXAMPLE.read_text())
+    (folder / "approvals").mkdir()
+    (folder / "approvals" / "depression.toml").write_text(
+        re.sub(r"review_by = .*", f"review_by = {(now + timedelta(days=10)).date()}", text)
+    )
+    store = prepare(load_config(folder).store)
+    set_mode(store, Mode.PILOT, now - timedelta(days=1), share=0.1)
+    report = NewIncident(
+        site="north", kind=IncidentKind.NEAR_MISS, occasion="near-miss:1", facts={"about": "depression"}
+    )
+    with store.transaction() as connection:
+        open_incident(connection, report, now - timedelta(hours=1))
+
+    done = mhcds("monitor", "--daily", "--config", str(folder))
+
+    assert done.returncode == 0, done.stderr
+    assert "exit-criterion-breached" in done.stderr + done.stdout
+    assert modes(store) == {"": "silent"}
+    assert {one.kind for one in opened(store)} == {IncidentKind.NEAR_MISS, IncidentKind.EXIT_CRITERION}
+    store.close()

@@ -146,6 +146,22 @@ def test_too_few_are_refused_and_nothing_is_recorded(folder: Path, tmp_path: Pat
     store.close()
 
 
+def test_where_few_have_an_outcome_it_is_refused_unless_somebody_says_that_they_know(
+    folder: Path, tmp_path: Path
+) -> None:
+    few = [event for number, event in enumerate(calls(4000, odds=1.5)) if "scores" in event.event or number % 4 == 0]
+    fill(folder, few)
+
+    refused = recalibrate(folder, tmp_path / "new")
+    done = recalibrate(folder, tmp_path / "new", "--despite-selection")
+
+    assert refused.exit_code == 1
+    assert "at least 50% of episodes in both; found 1" in refused.stderr
+    assert done.exit_code == 0, done.stderr
+    (new,) = (tmp_path / "new" / "depression").iterdir()
+    assert 0.1 < load_model(new).manifest.recalibration["measured"]["earlier"] < 0.25
+
+
 def test_enough_to_fit_and_too_few_later_on_are_refused(folder: Path, tmp_path: Path) -> None:
     fill(folder, calls(700, odds=1.5))
 

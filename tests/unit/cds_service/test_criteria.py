@@ -188,6 +188,34 @@ def test_what_is_counted_of_episodes(measure: Measure, n: int, figure: float) ->
     assert found.verdict == "holds-so-far"
 
 
+def test_that_outcomes_come_sooner_where_they_are_there_stops_no_model() -> None:
+    """Known after three days at most with the outcome, after five to fourteen without; at the limit, 40 windows."""
+    limit, generator = criterion(Measure.OBSERVED_TO_EXPECTED, at_least=1.25), random.Random(3)
+    breached = 0
+    for _ in range(40):
+        found = []
+        for number in range(400):
+            at, positive = BEGINS + timedelta(hours=4 * number), generator.random() < 0.25
+            lag = timedelta(days=generator.uniform(0, 3) if positive else generator.uniform(5, 14))
+            found.append(episode(number, positive=positive, at=at, probability=0.2, known=at + lag))
+        looks = (exit_state(limit, Watched(episodes=found), BEGINS + timedelta(days=day)) for day in (10, 20, 80))
+        breached += any(state.decided is not None for state in looks)
+
+    assert breached <= 3
+
+
+def test_a_success_of_an_earlier_window_holds_until_a_later_one_falls_short() -> None:
+    wanted = criterion(Measure.ACCEPTED_SHARE, at_least=0.3)
+    good, second = cards(*[True] * 30), BEGINS + timedelta(days=90)
+    later = second + timedelta(days=100)
+
+    assert success_state(wanted, Watched(cards=good), later).verdict == "met"
+    assert success_state(wanted, Watched(cards=good + cards(*[True] * 5, begins=second)), later).verdict == "met"
+    fell = Watched(cards=good + cards(*[False] * 25, begins=second))
+    assert success_state(wanted, fell, second + timedelta(days=80)).verdict == "met", "not yet a whole window"
+    assert success_state(wanted, fell, later).verdict == "too-few"
+
+
 def test_calls_without_an_estimate_count_against_the_scored_share() -> None:
     calls = [
         WatchedCall(at=BEGINS + timedelta(hours=number), patient=f"p{number}", scored=number % 4 == 0)
