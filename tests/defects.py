@@ -53,6 +53,9 @@ TOLD = "tests/unit/explanations/test_escalations.py"
 LIMITS = "tests/unit/explanations/test_alert_limits.py"
 LIMITS_RANDOM = "tests/property/test_alert_limits.py"
 LIMITS_IN_CALLS = "tests/integration/test_alert_limits.py"
+LINKING = "tests/clinical/test_linking_cases.py"
+RESULTS = "tests/unit/explanations/test_measured.py"
+ON_RECORD = "tests/integration/test_outcomes_on_record.py"
 IN_APP = "tests/integration/test_escalation_in_app.py"
 
 
@@ -309,6 +312,15 @@ DEFECTS = (
     # ---- the demo's sign-in for staff
     Defect("a code of the demo's sign-in for staff is good twice", "cds_service/demo_ehr/authorization/staff.py", "sign_in = self._codes.pop(code, None)", "sign_in = self._codes.get(code)", ("tests/integration/test_demo_staff.py",)),
     Defect("the demo's sign-in for staff does not compare the verifier", "cds_service/demo_ehr/authorization/staff.py", "challenge_of(verifier) != sign_in.challenge", "False", ("tests/integration/test_demo_staff.py",)),
+    # ---- outcomes on record
+    Defect("a result of before a score is its outcome", "cds_service/monitoring/linking.py", "return result.moment is None or result.moment >= episode.begun.at", "return True", (LINKING,)),
+    Defect("a result that was on record is the outcome of a later score", "cds_service/monitoring/linking.py", "result.seq <= episode.begun.seq or not", "not", (LINKING,)),
+    Defect("a result counts for every version", "cds_service/monitoring/linking.py", "left = [result for result in left if result not in at_once]", "left = left", (LINKING,)),
+    Defect("who opted out later has episodes", "cds_service/monitoring/linking.py", "event.patient not in gone and", "", (LINKING,)),
+    Defect("days of results are those of London", "cds_service/monitoring/linking.py", "day = site.day(moment) if moment", "day = moment.date() if moment", (LINKING,)),
+    Defect("an unfinished form is a result", "explanations/judgement/measured.py", "or form.provisional or form.contradictory:", "or form.contradictory:", (RESULTS,)),
+    Defect("results of a chart without consent are on record", "explanations/judgement/measured.py", "if chart.deceased or chart.consent is not Consent.ALLOWED:", "if chart.deceased:", (RESULTS,)),
+    Defect("groups are recorded that the site did not switch on", "cds_service/monitoring/noted.py", "for group in site.monitoring.groups}", "for group in AuditGroup}", (ON_RECORD,)),
 )  # fmt: skip
 
 

@@ -218,6 +218,7 @@ NEVER = (
     "No DocumentReference or psychotherapy note is asked for.",
     "A note on an entry that was sent is looked at for words on self-harm (rule R18) and never shown.",
     "Race and ethnicity are no input; insurance, income, education and marital status neither.",
+    "Race and ethnicity, language and payer are recorded for the audit of fairness alone, where a site switches that on.",
     "Nothing is written to the chart; suggestions are drafts that a person accepts.",
     "Nothing of a patient is kept between calls: no answer of the FHIR server, no token; short names of codes alone.",
     "Resources labelled as substance use records (42 CFR Part 2) are put away unread unless the site has consent on record.",

@@ -25,7 +25,7 @@ LINKED = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.READING.value)
 LEAD = timedelta(days=182)
 
 
-class RecordedScore(msgspec.Struct, kw_only=True):
+class RecordedScore(msgspec.Struct, kw_only=True, gc=False):
     """A score of an answer. flagged: None in answers of earlier releases, which begin no episode."""
 
     model: str
@@ -35,7 +35,7 @@ class RecordedScore(msgspec.Struct, kw_only=True):
     inputs: str = ""
 
 
-class RecordedResult(msgspec.Struct, kw_only=True):
+class RecordedResult(msgspec.Struct, kw_only=True, gc=False):
     """A result on file. on: a day, or a moment. id: the same at each sight of it. positive: None: it was taken back."""
 
     outcome: str
@@ -44,7 +44,7 @@ class RecordedResult(msgspec.Struct, kw_only=True):
     on: str = ""
 
 
-class InTrial(msgspec.Struct, kw_only=True):
+class InTrial(msgspec.Struct, kw_only=True, gc=False):
     """The arm in which an answer was given."""
 
     id: str
@@ -54,7 +54,7 @@ class InTrial(msgspec.Struct, kw_only=True):
     arm: str
 
 
-class LinkedEvent(EventOnRecord, kw_only=True):
+class LinkedEvent(EventOnRecord, kw_only=True, gc=False):
     """What is read of an event here."""
 
     scores: tuple[RecordedScore, ...] = ()
