@@ -91,14 +91,22 @@ def test_a_file_is_never_written_over_nor_months_cut_out_of_those_that_were_shar
     assert not (out / "future.json").exists()
 
 
-def test_noise_is_said_to_be_in_the_file_and_there_are_no_groups(sites) -> None:
-    _, two, out = sites
+def test_noise_is_said_to_be_in_the_file_there_are_no_groups_and_it_is_no_use_beside_a_file_without(
+    sites, tmp_path
+) -> None:
+    one, _, out = sites
+    third = a_site(tmp_path, 3)
 
-    done = exported(two, out / "noisy.json", "--epsilon", "2")
+    done = exported(third, tmp_path / "noisy.json", "--epsilon", "6")
+    more = exported(third, tmp_path / "more.json", "--epsilon", "6")
+    late = exported(one, out / "late.json", "--epsilon", "1")
 
     assert done.exit_code == 0, done.output
-    file = json.loads((out / "noisy.json").read_text())
-    assert (file["epsilon"], file["models"][0]["groups"]) == (2.0, [])
+    assert "of all files of these months 6" in done.output
+    assert "6 went before" in more.output
+    assert "without noise before" in late.output
+    file = json.loads((tmp_path / "noisy.json").read_text())
+    assert (file["epsilon"], file["models"][0]["groups"]) == (6.0, [])
     assert file["models"][0]["everyone"]["measured"] % 20 == 0
 
 
