@@ -99,7 +99,7 @@ def test_what_the_year_says_of_use_cost_and_what_is_not_known_is_on_the_page():
     assert "no reason given (about 60)" in text
     assert "the chart’s data is out of date (fewer than 11)" in text
     assert "EUR" in text
-    assert "In the survey it was built on: 79 of 100 (78 to 81)." in text
+    assert "In the survey it was built on, of everybody in care or not: 79 of 100 (78 to 81)." in text
     assert "withheld: few people" in text
     assert "Recorded for this page alone, and no input of any estimate: language." in text
 
