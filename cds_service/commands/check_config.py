@@ -63,6 +63,12 @@ def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
         click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
         for fact in (*_facts(site, config.address or ""), _incidents(config, site)):
             click.echo(f"site {site.id}: {fact}")
+        for trial in (each for each in config.trials if each.site == site.id):
+            clinics = f"{len(trial.clinics)} clinics" if trial.clinics else "the whole site"
+            click.echo(
+                f"site {site.id}: trial {trial.id} (version {trial.version}) of {trial.outcome}, {trial.design}, "
+                f"{clinics}, {trial.begins} to {trial.ends}; mhcds trial verify compares it with what is on record"
+            )
         for line in approval_lines(config, site, used, site.day(now_utc())):
             lacking |= {line.lacking.digest: line.lacking} if line.lacking else {}
             (warned.append if line.warning else click.echo)(f"site {site.id}: {line.text}")

@@ -32,11 +32,11 @@ NO_APPROVAL = {
     ApprovalState.OTHER_ARTIFACT: NotScoredReason.APPROVED_OTHER,
 }
 NEVER_ASKED = partial(Permission, asked=False)
-# Outcome and departments to why the model keeps silent in a trial; None in the live arm.
-ArmOf = Callable[[str, tuple[str, ...]], NotScoredReason | None]
+# Outcome, departments and today to why the model keeps silent in a trial; None in the live arm.
+ArmOf = Callable[[str, tuple[str, ...], date], NotScoredReason | None]
 
 
-def no_trial(_outcome: str, _departments: tuple[str, ...]) -> NotScoredReason | None:
+def no_trial(_outcome: str, _departments: tuple[str, ...], _today: date) -> NotScoredReason | None:
     """Where nobody can say the arm."""
     return NotScoredReason.TRIAL_NOT_RUNNING
 
@@ -107,7 +107,7 @@ def permission(
     if mode is Mode.PILOT and not (row and in_pilot(row, who, departments)):
         return Permission(why_not=NotScoredReason.NOT_IN_PILOT)
     if mode is Mode.TRIAL:
-        return Permission(why_not=arm(model.outcome, departments))
+        return Permission(why_not=arm(model.outcome, departments, today))
     return SPEAKS
 
 

@@ -93,7 +93,7 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
     why: dict[str, list[str]] = {}
     for service in ASK_MODELS:
         who = Asker(site=site.id, service=service, user=None, patient="", draw=lambda _purpose: 0.0)
-        told = permission(state, config, who, today, model, (), arm=partial(_in_time, config, site.id, today)).why_not
+        told = permission(state, config, who, today, model, (), arm=partial(_in_time, config, site.id)).why_not
         off = "the service is switched off" if state.service_off(site.id, service) else ""
         words = off or ("" if told in (None, NotScoredReason.NOT_IN_PILOT) else WHY[told])
         why.setdefault(words, []).append(service)
@@ -114,7 +114,7 @@ def _model_state(state: ControlState, config: ServiceConfig, site: SiteConfig, m
 
 
 def _in_time(
-    config: ServiceConfig, site: str, today: date, outcome: str, _departments: tuple[str, ...]
+    config: ServiceConfig, site: str, outcome: str, _departments: tuple[str, ...], today: date
 ) -> NotScoredReason | None:
     trial = trial_of(config.trials, site, outcome, today)
     return None if trial and trial.runs(today) else NotScoredReason.TRIAL_NOT_RUNNING

@@ -59,9 +59,7 @@ class Runtime:
 
     def trial_arm(self, config: ServiceConfig, who: Asker) -> TrialArm:
         """Who says the arm of this call in a trial."""
-        now = self.now()
-        today = config.site(who.site).day(now)
-        return TrialArm(store=self.store, key=self.key, trials=config.trials, who=who, today=today, now=now)
+        return TrialArm(store=self.store, key=self.key, trials=config.trials, who=who, now=self.now())
 
     def control(self, config: ServiceConfig, who: Asker, arm: TrialArm | None = None) -> Control:
         """What this call may use and show."""

@@ -50,20 +50,19 @@ class TrialArm:
     key: DataKey
     trials: Iterable[Trial]
     who: Asker
-    today: date
     now: datetime
     exposure: dict[str, str] | None = field(default=None, init=False)
 
-    def __call__(self, outcome: str, departments: tuple[str, ...]) -> NotScoredReason | None:
-        """None in the live arm."""
-        trial = trial_of(self.trials, self.who.site, outcome, self.today)
-        if trial is None or not trial.runs(self.today):
+    def __call__(self, outcome: str, departments: tuple[str, ...], today: date) -> NotScoredReason | None:
+        """None in the live arm. today: by the site's calendar."""
+        trial = trial_of(self.trials, self.who.site, outcome, today)
+        if trial is None or not trial.runs(today):
             return NotScoredReason.TRIAL_NOT_RUNNING
         unit = unit_of(trial, self.key, self.who, departments)
         if unit is None:
             return NotScoredReason.NOT_IN_TRIAL
         try:
-            stratum, arm = assign(self.store, self.key, trial, unit, self.today, self.now)
+            stratum, arm = assign(self.store, self.key, trial, unit, today, self.now)
         except StoreUnavailable:
             return self._silent(trial, NotScoredReason.TRIAL_NOT_READ, "the store failed")
         except ProtocolChanged as problem:
