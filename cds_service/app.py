@@ -35,7 +35,7 @@ from cds_service.storage.store import Store
 from cds_service.subscriptions import routes as subscriptions
 from cds_service.subscriptions.arrivals import Missed
 from cds_service.subscriptions.reading import READERS, read_due
-from cds_service.trials.protocols import check_protocols
+from cds_service.trials.protocols import warn_of_protocols
 from cds_service.trust.admission import CallSlots, require_https
 from explanations.judgement.assessment import Engine
 from fhir_adapters.codesets.units import registry
@@ -53,8 +53,8 @@ def create_app(
     live = config if isinstance(config, LiveConfig) else LiveConfig(config or default_config())
     first = live()
     store, key = _opened(first)
-    live.check = lambda config: check_protocols(store, config.trials)
-    live.check(first)
+    live.changed = lambda config: warn_of_protocols(store, config.trials)
+    live.changed(first)
     app = Flask("cds_service", static_folder=None)
     app.url_map.merge_slashes = False  # else `//` redirects to wherever the Host header says
     runtime = Runtime(
@@ -114,9 +114,7 @@ def make_ready(config: ServiceConfig) -> None:
     """
     registry()
     if config.store is not None:
-        store = prepare(config.store)
-        check_protocols(store, config.trials)
-        store.close()
+        prepare(config.store).close()
         config.kept_key()
         smart_app.make_ready(config)
 

@@ -88,4 +88,4 @@ class Clinics:
 
     def check(self) -> tuple[str, ...]:
         (trial,) = self.runtime.config().trials
-        return verified(self.runtime.store, KEY, trial).faults
+        return verified(self.runtime.store, KEY, trial, self.runtime.config().site().day).faults

@@ -22,11 +22,11 @@ if __name__ == "__main__":
 
 from cds_service.settings.trials import Design, Endpoint, Trial  # noqa: E402
 from cds_service.trials.arms import LIVE, arm_of  # noqa: E402
-from models.evaluation.trials import TrialData, trial_effect  # noqa: E402
+from models.evaluation.trials import TrialData, trial_data, trial_effect  # noqa: E402
 
 PAGE = ROOT / "docs" / "generated" / "trial-simulation.md"
 EFFECT, BASELINE = 0.08, 0.15
-LOWEST, HIGHEST = 0.005, 0.995
+LOWEST, HIGHEST, FORTNIGHTS = 0.005, 0.995, 6
 TRIALS, SEED = 1000, 20261130
 
 
@@ -83,21 +83,25 @@ def by_clinician(rng, number: int, effect: float, clinics: int = 4, clinicians: 
 
 
 def by_patient(rng, number: int, effect: float, clinics: int = 4, patients: int = 150) -> TrialData:
-    """Patients with one episode or a few, which resemble each other."""
-    trial, found = protocol(Design.BY_PATIENT, number), Episodes([])
+    """Patients who are met every fortnight, and no more once they have been asked: how often depends on the arm."""
+    trial, rows = protocol(Design.BY_PATIENT, number), []
     for clinic in range(clinics):
         level = rng.normal(0, 0.03)
         for patient in range(patients):
-            live = arm_of(b"key", trial, str(clinic), patient) == LIVE
-            share = BASELINE + level + rng.normal(0, 0.05) + effect * live
-            found.add(rng, 1 + rng.poisson(0.4), share, live, f"{clinic} {patient}", "0", str(clinic))
-    return found.data()
+            arm = arm_of(b"key", trial, str(clinic), patient)
+            share = min(max(BASELINE + level + rng.normal(0, 0.05) + effect * (arm == LIVE), LOWEST), HIGHEST)
+            asked = rng.random(FORTNIGHTS) < share
+            name = f"{clinic} {patient}"
+            for met in range(int(asked.argmax()) + 1 if asked.any() else FORTNIGHTS):
+                found = {"acted_within_7_days": str(int(asked[met])), "arm": arm, "stratum": str(clinic)}
+                rows.append(found | {"person": name, "cluster": name, "period": "0", "complete": "1", "flagged": "1"})
+    return trial_data(rows, endpoint="acted", population="flagged")
 
 
 DESIGNS: dict[str, tuple[Callable[..., TrialData], bool, str]] = {
     "stepped wedge": (wedge, True, "18 clinics, 6 steps, about 25 episodes a clinic and period"),
     "by clinician": (by_clinician, False, "48 clinicians in 4 clinics, about 20 episodes each"),
-    "by patient": (by_patient, False, "600 patients in 4 clinics, 1.4 episodes each"),
+    "by patient": (by_patient, False, "600 patients in 4 clinics, met up to 6 times, until they are asked"),
 }
 
 

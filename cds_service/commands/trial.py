@@ -55,7 +55,7 @@ def trial_verify(folder: Path, name: str | None, as_json: bool) -> None:
 
     with opened(folder, ready=True) as (config, store):
         key = config.kept_key()
-        found = {each.id: verified(store, key, each) for each in chosen(config, name)}
+        found = {each.id: verified(store, key, each, config.site(each.site).day) for each in chosen(config, name)}
     if as_json:
         print_json({one: asdict(check) for one, check in found.items()})
     else:

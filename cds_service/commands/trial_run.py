@@ -19,6 +19,7 @@ from cds_service.control.targets import Mode
 from cds_service.monitoring.linking import episodes
 from cds_service.monitoring.trial_table import COLUMNS, trial_rows
 from cds_service.settings.config import ServiceConfig
+from cds_service.settings.mismatches import weaknesses
 from cds_service.settings.trials import Trial
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
@@ -56,9 +57,11 @@ def chosen(config: ServiceConfig, name: str | None) -> tuple[Trial, ...]:
 
 
 def state_of(store: Store, config: ServiceConfig, trial: Trial, now: datetime) -> dict[str, Any]:
-    """What `show` says of a trial. Arms are counted over all strata, so that none can be foreseen from it."""
-    day, c = config.site(trial.site).day(now), audit_event.c
+    """What `show` says of a trial. Arms that were drawn are counted once it has ended: sums would foretell the next."""
+    site, c = config.site(trial.site), audit_event.c
+    day = site.day(now)
     of_units = sa.select(allocation.c.arm, sa.func.count()).where(allocation.c.trial == trial.id)
+    told = trial.is_wedge or day > trial.ends
     outside = sa.select(sa.func.count()).where(c.site == trial.site, c.kind == AuditKind.ANSWER.value)
     with store.transaction(snapshot=True, patient=True) as connection:
         units = {row.arm: row[1] for row in connection.execute(of_units.group_by(allocation.c.arm))}
@@ -81,10 +84,12 @@ def state_of(store: Store, config: ServiceConfig, trial: Trial, now: datetime) -
         "design": trial.design.value,
         "from_to": f"{trial.begins} to {trial.ends}, {running}",
         "mode_is_trial": set_so,
-        **{f"units_{arm}": units.get(arm, 0) for arm in (LIVE, SILENT)},
-        **{f"answers_{arm}": count for arm, count in in_arms.items()},
+        "units": sum(units.values()),
+        "answers": sum(count or 0 for count in in_arms.values()),
+        **({f"answers_{arm}": count for arm, count in in_arms.items()} if told else {}),
+        **({f"units_{arm}": units.get(arm, 0) for arm in (LIVE, SILENT)} if told and not trial.is_wedge else {}),
         **{f"answers_{why.value}": count for why, count in not_in.items()},
-        "problems": "; ".join(protocol_problems(store, [trial])) or "none",
+        "problems": "; ".join((*protocol_problems(store, [trial]), *weaknesses(trial, site))) or "none",
     }
 
 

@@ -59,7 +59,7 @@ class Reread:
 class LiveConfig:
     """The settings of one process. `problem`: why the files on disk are not in force, or None.
 
-    check: raises ConfigError for settings that do not fit what is on record.
+    changed: told of settings that have just come into force.
     """
 
     def __init__(self, config: ServiceConfig, reread: Reread | None = None) -> None:
@@ -68,7 +68,7 @@ class LiveConfig:
         self._reread = reread
         self._lock = threading.Lock()
         self._next_look = 0.0
-        self.check: Callable[[ServiceConfig], None] = lambda _config: None
+        self.changed: Callable[[ServiceConfig], None] = lambda _config: None
         self.problem: str | None = None
 
     @classmethod
@@ -100,7 +100,6 @@ class LiveConfig:
             return
         try:
             config = reread()
-            self.check(config)
         except ConfigError as error:
             self._keep(str(error))
             return
@@ -116,6 +115,7 @@ class LiveConfig:
             self._keep(f"{', '.join(fixed)}: changed; restart the service for it")
             return
         self._config, self.problem = config, None
+        self.changed(config)
         log.warning(json.dumps({"event": "settings-reloaded", "sites": [s.id for s in config.sites]}))
 
     def _keep(self, problem: str) -> None:

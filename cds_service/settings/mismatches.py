@@ -10,6 +10,7 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Channel, EscalationSettings
 from cds_service.settings.escalation_file import uncovered
 from cds_service.settings.sites import OnMissing, SiteConfig
+from cds_service.settings.trials import Trial
 from fhir_adapters.access.addresses import is_loopback, same_base
 from smart_launch.oauth.scopes import READ, SEARCH, WRITTEN, grants
 from smart_launch.settings import Registration
@@ -43,6 +44,8 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         yield from _of_escalation(config, site, site.escalation)
     if site.subscription is not None:
         yield from _of_subscription(site)
+    for trial in (each for each in config.trials if each.site == site.id):
+        yield from weaknesses(trial, site)
     for entry in site.smart:
         yield from _of_registration(config, site, entry)
     yield from (
@@ -102,3 +105,18 @@ def _of_registration(config: ServiceConfig, site: SiteConfig, entry: Registratio
         yield f"{where}: scopes lack {' and '.join(lacking)}, so nobody can write{what}; add them"
     if entry.write_back and not any(grants(entry.scopes, kind, "c") for kind in WRITTEN):
         yield f"{where}: write_back, but no scope to write; add some, or set write_back = false"
+
+
+def weaknesses(trial: Trial, site: SiteConfig) -> Iterator[str]:
+    """What will make a trial hard to analyse, a line each."""
+    needed = len(trial.steps) + 3
+    if trial.is_wedge and len(trial.clinics) < needed:
+        yield (
+            f"trial {trial.id} cannot be analysed: {len(trial.clinics)} clinics for {len(trial.steps)} steps; expected "
+            f"{needed} clinics or more, or fewer steps"
+        )
+    if site.subscription is None:
+        yield (
+            f"trial {trial.id}: without [subscription] a form filled in elsewhere is seen at the next call, and "
+            "one of our app at once, which favours the live arm"
+        )

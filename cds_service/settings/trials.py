@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from itertools import combinations
@@ -104,9 +104,14 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that matters, in hex: not of the title, nor of the order of clinics."""
-        clinics = tuple(sorted(self.clinics, key=lambda clinic: clinic.name))
-        core = replace(self, version=0, title="", path=None, clinics=clinics)
+        """SHA-256 of all that matters, in hex: not of the title, nor of the order of clinics.
+
+        Of what is named here: a later release adds a name only where its value is not the default, so that the digest
+        of a trial that runs stays.
+        """
+        named = ("id", "site", "outcome", "design", "begins", "ends", "endpoint", "population", "seed", "blocks")
+        core: dict[str, object] = {name: getattr(self, name) for name in named}
+        core["clinics"] = sorted((one.name, sorted(one.references), str(one.live_from)) for one in self.clinics)
         return hashlib.sha256(msgspec.json.encode(core)).hexdigest()
 
     @property

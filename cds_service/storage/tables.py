@@ -370,7 +370,7 @@ trial_protocol = sa.Table(
 )
 # Who is in which arm of a trial, written when a unit is first met. unit: a pseudonym, or a clinic's name in the trial's
 # file, after an erasure neither; number: of the unit in its stratum, from 0, which with the trial's seed gives the arm.
-# stratum: in a stepped wedge the day from which the clinic is live; its arm then changes once.
+# stratum: in a stepped wedge the day from which the clinic is live, which with today gives the arm ("by-day").
 allocation = sa.Table(
     "allocation",
     SCHEMA,

@@ -1,7 +1,8 @@
 """The arm of a call: read, or assigned when its unit is first met, in one transaction with its event of the chain.
 
-A unit keeps its arm whatever becomes of settings, workers and clocks. A clinic of a stepped wedge goes live once, with
-the first call from its day on, and stays so. Where the arm cannot be had the model is silent, and why is recorded.
+A unit that was drawn keeps its arm whatever becomes of settings, workers and clocks. A clinic of a stepped wedge keeps
+the day with which it was met, and its arm follows from that day and today, so a wrong clock errs while it is wrong.
+Where the arm cannot be had the model is silent, and why is recorded.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from models.scoring.risk import NotScoredReason
 
 log = logging.getLogger("mhcds")
 PURPOSE = b"trial"
+BY_DAY = "by-day"  # of a clinic of a stepped wedge, instead of an arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,31 +87,28 @@ def unit_of(trial: Trial, key: DataKey, who: Asker, departments: tuple[str, ...]
     if trial.design is Design.BY_PATIENT:
         return TrialUnit(name=who.patient, stratum=stratum, patient=who.patient)
     if trial.design is Design.BY_CLINICIAN:
-        return TrialUnit(name=key.pseudonym(who.site, who.user), stratum=stratum) if who.user else None
+        # Some EHRs name the user by an address in one call and without it in the next.
+        return TrialUnit(name=key.pseudonym(who.site, relative(who.user)), stratum=stratum) if who.user else None
     return TrialUnit(name=stratum, stratum=str(clinic.live_from)) if clinic else None
 
 
 def assign(store: Store, key: DataKey, trial: Trial, unit: TrialUnit, today: date, now: datetime) -> tuple[str, str]:
     """Stratum and arm of the unit, as of when it was first met. Raises StoreUnavailable, ProtocolChanged."""
     with store.transaction(snapshot=True) as connection:
-        kept = _kept(connection, trial, unit)
-        if kept is not None and not _goes_live(trial, kept, today) and is_recorded(connection, trial):
-            return kept
-    with store.transaction() as connection:
-        lock(connection)
-        record(connection, trial, now)
-        # Only now for good: another worker may have met it meanwhile.
-        kept = _kept(connection, trial, unit)
-        if kept is None:
-            return unit.stratum, _add(connection, key, trial, unit, today, now)
-        if _goes_live(trial, kept, today):
-            return kept[0], _go_live(connection, trial, unit, now)
-        return kept
-
-
-def _goes_live(trial: Trial, kept: tuple[str, str], today: date) -> bool:
+        kept = _kept(connection, trial, unit) if is_recorded(connection, trial) else None
+    if kept is None:
+        with store.transaction() as connection:
+            lock(connection)
+            record(connection, trial, now)
+            # Only now for good: another worker may have met it meanwhile.
+            kept = _kept(connection, trial, unit) or _add(connection, key, trial, unit, now)
     stratum, arm = kept
-    return trial.is_wedge and arm == SILENT and str(today) >= stratum
+    return stratum, arm_on(stratum, today) if trial.is_wedge else arm
+
+
+def arm_on(stratum: str, day: date) -> str:
+    """The arm of a clinic of a stepped wedge. stratum: the day from which it is live."""
+    return LIVE if str(day) >= stratum else SILENT
 
 
 def _one(trial: Trial, unit: TrialUnit) -> sa.ColumnElement[bool]:
@@ -123,25 +122,15 @@ def _kept(connection: sa.Connection, trial: Trial, unit: TrialUnit) -> tuple[str
     return None if row is None else (row.stratum, row.arm)
 
 
-def _add(connection: sa.Connection, key: DataKey, trial: Trial, unit: TrialUnit, today: date, now: datetime) -> str:
+def _add(connection: sa.Connection, key: DataKey, trial: Trial, unit: TrialUnit, now: datetime) -> tuple[str, str]:
     c = allocation.c
     met = sa.select(sa.func.count()).where(c.trial == trial.id, c.site == trial.site, c.stratum == unit.stratum)
     number = connection.scalar(met) or 0
-    if trial.is_wedge:
-        arm = LIVE if str(today) >= unit.stratum else SILENT
-    else:
-        arm = arm_of(key.derived(PURPOSE), trial, unit.stratum, number)
+    arm = BY_DAY if trial.is_wedge else arm_of(key.derived(PURPOSE), trial, unit.stratum, number)
     row = {"trial": trial.id, "site": trial.site, "unit": unit.name, "stratum": unit.stratum, "number": number}
     connection.execute(allocation.insert().values(**row, arm=arm, at=now.isoformat()))
     _say(connection, trial, unit, now, number=number, arm=arm)
-    return arm
-
-
-def _go_live(connection: sa.Connection, trial: Trial, unit: TrialUnit, now: datetime) -> str:
-    connection.execute(allocation.update().where(_one(trial, unit)).values(arm=LIVE))
-    number = connection.scalar(sa.select(allocation.c.number).where(_one(trial, unit)))
-    _say(connection, trial, unit, now, number=number or 0, arm=LIVE)
-    return LIVE
+    return unit.stratum, arm
 
 
 def _say(connection: sa.Connection, trial: Trial, unit: TrialUnit, now: datetime, *, number: int, arm: str) -> None:

@@ -1,11 +1,14 @@
 """Protocols on record: what a trial has begun by, and whether a file is still that.
 
 A file that changed after the first assignment is used only with a higher version, and what decides arms never changes.
+Otherwise the trial does not go on, and its model is silent: the service, its rules above all, does not depend on it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -13,11 +16,13 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
-from cds_service.errors import ConfigError, StoreUnavailable
+from cds_service.errors import StoreUnavailable
 from cds_service.settings.trials import Trial
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
 from cds_service.storage.tables import allocation, trial_protocol
+
+log = logging.getLogger("mhcds")
 
 
 class ProtocolChanged(Exception):
@@ -64,13 +69,11 @@ def protocol_problems(store: Store, trials: Iterable[Trial]) -> tuple[str, ...]:
     return tuple(problem for problem in found if problem)
 
 
-def check_protocols(store: Store, trials: Iterable[Trial]) -> None:
-    """Raises ConfigError with every such problem. Where the store fails, each call looks by itself."""
-    problems: tuple[str, ...] = ()
+def warn_of_protocols(store: Store, trials: Iterable[Trial]) -> None:
+    """Logs every such problem. The trial's model is then silent in each call; nothing else waits for a protocol."""
     with suppress(StoreUnavailable):
-        problems = protocol_problems(store, trials)
-    if problems:
-        raise ConfigError("\n".join(problems))
+        for problem in protocol_problems(store, trials):
+            log.error(json.dumps({"event": "trial-not-as-recorded", "problem": problem}))
 
 
 def _last(connection: sa.Connection, trial: Trial) -> sa.Row[tuple[object, ...]] | None:

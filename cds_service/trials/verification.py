@@ -6,8 +6,9 @@ Each arm is computed again from the key. What an erasure took from the chain is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
 from cds_service.storage.tables import allocation, audit_event, trial_protocol
 from cds_service.trials.arms import arm_of
-from cds_service.trials.assigning import PURPOSE
+from cds_service.trials.assigning import BY_DAY, PURPOSE, arm_on
 from cds_service.trials.protocols import protocol_problems
 
 
@@ -47,6 +48,7 @@ class _Assigned(msgspec.Struct, kw_only=True):
 
 class _Answered(msgspec.Struct, kw_only=True):
     trial: dict[str, str]
+    ms: float = 0.0
 
 
 def in_trial(trial: Trial, arm: str = "") -> sa.ColumnElement[bool]:
@@ -56,11 +58,11 @@ def in_trial(trial: Trial, arm: str = "") -> sa.ColumnElement[bool]:
     return sa.and_(c.site == trial.site, c.kind == AuditKind.ANSWER.value, c.event.like(held))
 
 
-def verified(store: Store, key: DataKey, trial: Trial) -> TrialCheck:
-    """Looks at everything of a trial. Raises StoreUnavailable."""
+def verified(store: Store, key: DataKey, trial: Trial, day_of: Callable[[datetime], date]) -> TrialCheck:
+    """Looks at everything of a trial. day_of: by the site's calendar. Raises StoreUnavailable."""
     c = audit_event.c
     of_trials = sa.and_(c.site == trial.site, c.kind == AuditKind.TRIAL.value)
-    wanted = sa.select(c.seq, c.kind, c.event).where(sa.or_(of_trials, in_trial(trial))).order_by(c.seq)
+    wanted = sa.select(c.seq, c.at, c.kind, c.event).where(sa.or_(of_trials, in_trial(trial))).order_by(c.seq)
     faults = list(protocol_problems(store, [trial]))
     with store.transaction(snapshot=True, patient=True) as connection:
         events = connection.execute(wanted).all()
@@ -71,7 +73,7 @@ def verified(store: Store, key: DataKey, trial: Trial) -> TrialCheck:
         ).all()
         protocols = connection.execute(sa.select(trial_protocol).where(trial_protocol.c.trial == trial.id)).all()
     erased = sum(row.event is None for row in events)
-    said, answers, wrong = _told(trial, events, {row.unit for row in rows} if erased else frozenset())
+    said, answers, wrong = _told(trial, events, {row.unit for row in rows} if erased else frozenset(), day_of)
     faults += wrong
     faults += _of_rows(trial, key, rows)
     unsaid = [
@@ -94,7 +96,10 @@ def verified(store: Store, key: DataKey, trial: Trial) -> TrialCheck:
 
 
 def _told(
-    trial: Trial, events: Sequence[sa.Row[*tuple[Any, ...]]], kept: frozenset[str] | set[str]
+    trial: Trial,
+    events: Sequence[sa.Row[*tuple[Any, ...]]],
+    kept: frozenset[str] | set[str],
+    day_of: Callable[[datetime], date],
 ) -> tuple[dict[str, list[_Assigned]], int, list[str]]:
     """Unit -> its assignments in the chain ("": protocols), how many answers, and those in another arm than their unit.
 
@@ -110,10 +115,15 @@ def _told(
                 said[event.unit].append(event)
             continue
         answers += 1
-        given = msgspec.json.decode(row.event, type=_Answered).trial
-        arm = said[given["unit"]][-1].arm if said[given["unit"]] else None
-        if arm != given["arm"] and not (arm is None and given["unit"] in kept):
-            faults.append(f"answer {row.seq}: expected arm {arm or 'none, as yet'}, as assigned; found {given['arm']}")
+        answer = msgspec.json.decode(row.event, type=_Answered)
+        given, at = answer.trial, datetime.fromisoformat(row.at)
+        last = said[given["unit"]][-1] if said[given["unit"]] else None
+        arms = {last.arm} if last else {"none, as yet"}
+        if last and last.arm == BY_DAY:
+            # A call may begin on one day and be recorded on the next.
+            arms = {arm_on(last.stratum, day_of(moment)) for moment in (at, at - timedelta(milliseconds=answer.ms))}
+        if given["arm"] not in arms and not (last is None and given["unit"] in kept):
+            faults.append(f"answer {row.seq}: expected arm {min(arms)}, as assigned; found {given['arm']}")
     return said, answers, faults
 
 
@@ -124,7 +134,7 @@ def _of_rows(trial: Trial, key: DataKey, rows: Sequence[sa.Row[*tuple[Any, ...]]
         if row.number != met[row.stratum]:
             faults.append(f"{row.unit}: expected number {met[row.stratum]} of its stratum; found {row.number}")
         met[row.stratum] = row.number + 1
-        arm = row.arm if trial.is_wedge else arm_of(key.derived(PURPOSE), trial, row.stratum, row.number)
+        arm = BY_DAY if trial.is_wedge else arm_of(key.derived(PURPOSE), trial, row.stratum, row.number)
         if row.arm != arm:
             faults.append(f"{row.unit}: expected arm {arm}, as number {row.number} of its stratum; found {row.arm}")
     return faults

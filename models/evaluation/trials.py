@@ -24,7 +24,7 @@ LIVE, SILENT = "live", "silent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialData:
-    """One entry an episode: endpoint (0 or 1), live (0 or 1), cluster, period, stratum."""
+    """One entry a person: endpoint (0 or 1), live (0 or 1), cluster, period, stratum."""
 
     endpoint: np.ndarray[Any, Any]
     live: np.ndarray[Any, Any]
@@ -37,7 +37,7 @@ class TrialData:
 class TrialEffect:
     """difference: of the shares with the endpoint, live minus silent, as the model estimates it; low, high: 95 %.
 
-    p: of no difference. live, silent: the plain shares, of so many episodes each. df: degrees of freedom.
+    p: of no difference. live, silent: the plain shares, of so many people each. df: degrees of freedom.
     """
 
     difference: float
@@ -46,15 +46,22 @@ class TrialEffect:
     p: float
     live: float
     silent: float
-    live_episodes: int
-    silent_episodes: int
+    live_people: int
+    silent_people: int
     clusters: int
     df: int
 
 
 def trial_data(rows: Iterable[Mapping[str, str]], *, endpoint: str, population: str) -> TrialData:
-    """Of the table's rows those that count: their window is over; with population "flagged", those alone."""
-    counted = [row for row in rows if row["complete"] == "1" and (population == "all" or row["flagged"] == "1")]
+    """Of each person the first episode of the population ("all", "flagged"), if its window is over; rows are by day.
+
+    Later ones do not count: who was asked has none for months, so how many there are is an effect of the arm.
+    """
+    first: dict[str, Mapping[str, str]] = {}
+    for row in rows:
+        if population == "all" or row["flagged"] == "1":
+            first.setdefault(row["person"], row)
+    counted = [row for row in first.values() if row["complete"] == "1"]
     column = {"acted": "acted_within_7_days", "measured": "outcome_measured", "found": "positive"}[endpoint]
     return TrialData(
         # Nothing measured is nothing found: left out, it would be chosen by what the arm does.
@@ -81,8 +88,8 @@ def trial_effect(data: TrialData, *, wedge: bool) -> TrialEffect:
         p=float(2 * stats.t.sf(abs(difference) / error, df)) if error else float("nan"),
         live=float(data.endpoint[live].mean()),
         silent=float(data.endpoint[~live].mean()),
-        live_episodes=int(live.sum()),
-        silent_episodes=int((~live).sum()),
+        live_people=int(live.sum()),
+        silent_people=int((~live).sum()),
         clusters=clusters,
         df=df,
     )
@@ -130,8 +137,8 @@ def _randomised(data: TrialData, clusters: int) -> tuple[float, float, int]:
 def effect_words(found: TrialEffect) -> str:
     """The estimate in three lines."""
     return (
-        f"live arm {found.live:.1%} of {found.live_episodes} episodes, silent arm {found.silent:.1%} of "
-        f"{found.silent_episodes}; {found.clusters} clusters\n"
+        f"live arm {found.live:.1%} of {found.live_people} people, silent arm {found.silent:.1%} of "
+        f"{found.silent_people}; {found.clusters} clusters\n"
         f"difference (live - silent), adjusted: {100 * found.difference:+.1f} percentage points\n"
         f"95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f} (p = {found.p:.3f}; t, {found.df} degrees of "
         "freedom)"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -98,7 +98,7 @@ def test_processes_that_race_and_one_that_is_killed_give_each_unit_one_arm(store
     assert sorted(row["number"] for row in rows) == list(range(24))
     assert told == {row["unit"]: {row["arm"]} for row in rows}
     assert abs(sum(row["arm"] == LIVE for row in rows) - 12) <= 3
-    found = verified(store, KEY, DRAWN)
+    found = verified(store, KEY, DRAWN, datetime.date)
     assert (found.units, found.faults) == (24, ())
 
 
@@ -126,12 +126,12 @@ TAMPERED = {
 def test_verification_notices(store, name: str) -> None:
     change, words = TAMPERED[name]
     assigned(store, "u0", "u1", "u2", "u3")
-    assert verified(store, KEY, DRAWN).faults == ()
+    assert verified(store, KEY, DRAWN, datetime.date).faults == ()
 
     with store.transaction() as connection:
         change(connection)
 
-    assert words in " ".join(verified(store, KEY, DRAWN).faults)
+    assert words in " ".join(verified(store, KEY, DRAWN, datetime.date).faults)
 
 
 def test_an_answer_in_another_arm_than_assigned_is_noticed(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_who_is_erased_is_in_no_allocation_and_the_sequence_can_still_be_verifie
 
     assert [row["number"] for row in store.rows(allocation) if row["unit"].startswith("erased-")] == [1]
     assert not any("u1" in (row["event"] or "") for row in store.rows(audit_event))
-    found = verified(store, KEY, DRAWN)
+    found = verified(store, KEY, DRAWN, datetime.date)
     assert (found.units, found.erased, found.faults) == (3, 1, ())
     assigned(store, "u3")
-    assert verified(store, KEY, DRAWN).faults == ()
+    assert verified(store, KEY, DRAWN, datetime.date).faults == ()

@@ -16,7 +16,6 @@ from trial_desk import DRAWN, INTENT, KEY, PROMPTING, WEDGE, Clinics
 
 from cds_service.control.acts import ActRefused, ModeRow, set_mode
 from cds_service.control.targets import Mode, known_of
-from cds_service.errors import ConfigError
 from cds_service.serving.engine import load_engine
 from cds_service.storage.tables import allocation, trial_protocol
 from cds_service.trials.arms import LIVE, SILENT, arm_of
@@ -55,24 +54,27 @@ def test_a_clinic_is_silent_until_its_day_and_live_from_then_on(clinics: Clinics
               for event in recorded(clinics.runtime.store, "trial")]  # fmt: skip
     assert events == [
         ("begun", None, None),
-        ("assigned", "river", SILENT),
-        ("assigned", "river", LIVE),
-        ("assigned", "hill", SILENT),
+        ("assigned", "river", "by-day"),
+        ("assigned", "hill", "by-day"),
     ]
     assert clinics.check() == ()
 
 
-def test_a_clock_set_back_does_not_take_a_clinic_back(clinics: Clinics) -> None:
-    clinics.now = STEP
-    clinics.topics("Location/3")
-
-    clinics.now = AS_OF
+def test_a_clock_that_goes_wrong_does_so_for_as_long_as_it_does_and_is_on_record(clinics: Clinics) -> None:
+    clinics.now = STEP  # ahead
     assert clinics.topics("Location/3") == ["screening-prompt"]
-    assert clinics.last() == (None, exposure(LIVE))
-
+    clinics.now = AS_OF  # set right, or set back
+    assert clinics.topics("Location/3") == []
+    assert clinics.last() == ("silent", exposure(SILENT))
     clinics.now = datetime(2026, 10, 1, tzinfo=UTC)  # before the trial began
     assert clinics.topics("Location/3") == []
     assert clinics.last() == ("trial-not-running", None)
+    clinics.now = STEP
+    assert clinics.topics("Location/3") == ["screening-prompt"]
+
+    given = [event["event"]["trial"] and event["event"]["trial"]["arm"] for event in recorded(clinics.runtime.store)]
+    assert given == [LIVE, SILENT, None, LIVE]
+    assert len(clinics.runtime.store.rows(allocation)) == 1
     assert clinics.check() == ()
 
 
@@ -95,7 +97,7 @@ def test_outside_a_trial_the_model_is_silent_for_a_reason_that_is_counted(clinic
     assert clinics.runtime.store.rows(allocation) == []
 
 
-def test_a_renamed_clinic_comes_back_with_its_new_reference_and_a_higher_version(clinics: Clinics) -> None:
+def test_a_renamed_clinic_comes_back_with_its_new_reference_and_a_higher_version(clinics: Clinics, caplog) -> None:
     clinics.now = STEP
     clinics.topics("Location/3")
     assert clinics.topics("Location/33") == []  # what the EHR calls it now
@@ -103,16 +105,17 @@ def test_a_renamed_clinic_comes_back_with_its_new_reference_and_a_higher_version
     also = WEDGE.replace('["Location/3"]', '["Location/3"]\nalso = ["Location/33"]')
 
     clinics.file.write_text(also)
-    assert clinics.topics("Location/33") == []
-    assert "version: the file changed since 2026-11-30, when its version 1 was first used" in clinics.runtime.problem()
-    assert clinics.topics("Location/3") == ["screening-prompt"], "by the settings in force"
+    assert clinics.topics("Location/33") == clinics.topics("Location/3") == []
+    assert clinics.last() == ("trial-not-running", None)
+    assert "version: the file changed since 2026-11-30, when its version 1 was first used" in caplog.text
+    assert clinics.runtime.problem() is None, "the other settings do not wait for it"
 
     clinics.file.write_text(also.replace("version = 1", "version = 2"))
     assert clinics.topics("Location/33") == ["screening-prompt"]
     assert clinics.runtime.problem() is None
     assert clinics.last() == (None, exposure(LIVE) | {"version": "2"})
     (row,) = clinics.runtime.store.rows(allocation)
-    assert (row["unit"], row["arm"]) == ("river", LIVE)
+    assert (row["unit"], row["stratum"]) == ("river", "2026-11-30")
     assert [row["version"] for row in clinics.runtime.store.rows(trial_protocol)] == [1, 2]
     assert clinics.check() == ()
 
@@ -126,27 +129,38 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_protocol_that_changed_after_the_first_assignment_stops_a_start(clinics: Clinics, name: str) -> None:
+def test_after_a_change_of_the_protocol_the_trial_does_not_go_on_and_the_service_does(
+    clinics, caplog, name: str
+) -> None:
     before, after, words = CHANGES[name]
     clinics.topics("Location/3")
     version = "version = 1" if name == "another last day" else "version = 2"
 
     clinics.file.write_text(WEDGE.replace(before, after).replace("version = 1", version))
+    clinics.start()
 
-    with pytest.raises(ConfigError, match=r"trial\.toml") as refused:
-        clinics.start()
-    assert words in str(refused.value)
+    assert words in caplog.text and "trial-not-as-recorded" in caplog.text
+    assert clinics.topics("Location/3", "Location/4", lines=(*PROMPTING, INTENT)) == ["acute-safety"]
+    clinics.now = STEP
+    assert clinics.topics("Location/4") == []
+    assert clinics.last() == ("trial-not-running", None)
+    assert words in " ".join(clinics.check())
 
 
-def test_an_older_version_is_refused_too_and_a_change_before_the_first_assignment_is_not(clinics: Clinics) -> None:
+def test_an_older_version_does_not_go_on_either_and_a_change_before_the_first_assignment_is_free(
+    clinics: Clinics, caplog
+) -> None:
     clinics.file.write_text(WEDGE.replace("2026-12-31", "2027-01-31").replace("version = 1", "version = 3"))
     clinics.start()
     clinics.topics("Location/3")
+    assert clinics.last() == ("silent", exposure(SILENT) | {"version": "3"})
 
     clinics.file.write_text(WEDGE)
+    clinics.start()
 
-    with pytest.raises(ConfigError, match="expected 3, which is on record, or more; found 1"):
-        clinics.start()
+    assert "expected 3, which is on record, or more; found 1" in caplog.text
+    clinics.topics("Location/3")
+    assert clinics.last() == ("trial-not-running", None)
 
 
 def test_the_silent_arm_gets_what_a_silent_model_gives(clinics: Clinics) -> None:

@@ -37,7 +37,8 @@ def test_an_episode_is_a_row_with_every_column_of_the_dictionary() -> None:
     assert list(row) == list(COLUMNS)
     assert row == {
         "trial": "wedge", "protocol_version": "1", "site": "north", "model_version": "3.0.0", "cluster": "river",
-        "period": "2", "unit": "river", "stratum": "2027-01-18", "arm": "live", "exposed": "1", "flagged": "1",
+        "period": "2", "unit": "river",
+        "person": f"new name of {'p' * 32}", "stratum": "2027-01-18", "arm": "live", "exposed": "1", "flagged": "1",
         "complete": "1", "outcome_measured": "1", "positive": "1", "acted_within_7_days": "1", "day": "28",
         "exposed_day": "29", "measured_day": "35",
     }  # fmt: skip

@@ -43,7 +43,7 @@ def test_the_shape_of_an_estimate() -> None:
 
     assert found.low < found.difference < found.high and 0 < found.p < 1
     assert (found.clusters, found.df) == (48, 47)
-    assert found.live_episodes + found.silent_episodes == len(data.endpoint)
+    assert found.live_people + found.silent_people == len(data.endpoint)
     assert abs(found.silent - BASELINE) < 0.05
     assert effect_words(found).splitlines()[1].startswith("difference (live - silent), adjusted: +")
 
@@ -80,9 +80,27 @@ def test_too_little_is_said_so() -> None:
 
 
 def test_which_rows_count_and_that_nothing_measured_is_nothing_found() -> None:
-    row = {"complete": "1", "flagged": "1", "arm": "live", "cluster": "a", "period": "0", "stratum": "",
+    row = {"complete": "1", "flagged": "1", "arm": "live", "cluster": "a", "period": "0", "stratum": "", "person": "a",
            "acted_within_7_days": "0", "outcome_measured": "0", "positive": ""}  # fmt: skip
-    rows = [row, row | {"flagged": "0", "positive": "1", "outcome_measured": "1"}, row | {"complete": "0"}]
+    other = row | {"person": "b", "flagged": "0", "positive": "1", "outcome_measured": "1"}
+    rows = [row, other, row | {"person": "c", "complete": "0"}]
 
     assert list(trial_data(rows, endpoint="found", population="all").endpoint) == [0, 1]
     assert list(trial_data(rows, endpoint="measured", population="flagged").endpoint) == [0]
+
+
+def test_of_each_person_the_first_episode_of_the_population_counts() -> None:
+    row = {"complete": "1", "flagged": "0", "arm": "silent", "cluster": "a", "period": "0", "stratum": "", "person": "a",
+           "acted_within_7_days": "0"}  # fmt: skip
+    rows = [row, row | {"flagged": "1", "arm": "live"}, row | {"flagged": "1", "acted_within_7_days": "1"}]
+
+    assert list(trial_data(rows, endpoint="acted", population="all").live) == [0]
+    assert list(trial_data(rows, endpoint="acted", population="flagged").live) == [1]
+    unfinished = [row | {"complete": "0"}, row]
+    assert list(trial_data(unfinished, endpoint="acted", population="all").live) == []
+
+
+def test_counting_every_episode_would_halve_the_effect_and_the_first_of_each_person_does_not() -> None:
+    found = simulated("by patient", 0.2, 20, **SMALL["by patient"])
+
+    assert abs(found.bias) < 0.05
