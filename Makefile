@@ -27,7 +27,7 @@ HEALTHCHAIN_KEY = $$(cksum < requirements/benchmark.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden trial-simulation messages pictures wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden trial-simulation site-years messages pictures wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ golden: setup ## rewrite the pages that tests hold to be generated (review the d
 
 trial-simulation: setup ## 1,000 trials of each design whose true effect is known: docs/generated/trial-simulation.md (five minutes)
 	PYTHONPATH=.:tests $(BIN)/python tests/trial_simulation.py --write $(ARGS)
+
+site-years: setup ## what criteria say of made-up site-years, and when: docs/generated/site-years.md (two minutes)
+	PYTHONPATH=.:tests $(BIN)/python tests/site_years.py --write $(ARGS)
 
 messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
 	PYTHONPATH=. $(BIN)/python tests/message_templates.py

@@ -109,10 +109,12 @@ def _demoted(store: Store, found: ModelCriteria, seen: Modes, now: datetime) -> 
     with store.transaction() as connection:
         # Under the lock, and the modes again: another process may have demoted it, or a person set its mode, meanwhile.
         lock(connection)
+        criteria = [state.criterion for state in found.breached]
         heard = [row for row in seen.values() if row.mode not in UNHEARD]
         if not heard or _modes_of(connection, found.site, found.outcome, found.version) != seen:
             return False
-        reason = " ".join(found.breached[0].criterion.text.split())[:MOST_REASON]
+        passed = ", ".join(f"{one.measure} {one.comparison} {one.value:g}" for one in criteria)
+        reason = f"exit criterion of approval {found.approval}: {passed}"[:MOST_REASON]
         silent = partial(replace, mode=Mode.SILENT, at=now, by=SERVICE, through=THROUGH, reason=reason, approval="")
         put_modes(connection, [(silent(row), row) for row in heard])
         for state in found.breached:

@@ -126,7 +126,7 @@ def test_a_breach_demotes_by_a_recorded_act_opens_an_incident_and_tells_the_oper
     assert found.breached
     (row,) = acts.modes(store)
     assert (row.mode, row.by, row.through, row.at) == ("silent", "service", "exit criterion", NOW)
-    assert row.reason == "Six of ten prompts are dismissed."
+    assert row.reason == "exit criterion of approval a-1: override-share at-least 0.6"
     (incident,) = opened(store)
     assert (incident.kind, incident.severity, incident.site) == ("exit-criterion", "medium", "north")
     assert incident.facts == {

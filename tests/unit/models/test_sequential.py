@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation.metrics import _wilson
+from models.evaluation.metrics import wilson
 from models.evaluation.sequential import error_of, evidence, log_e_values, ratio_bets, share_bets
 
 STREAMS, A_DAY, DAYS = 2000, 4, 90
@@ -33,7 +33,7 @@ def people(seed: int, *, ratio: float, slope: float = 1.0) -> tuple[np.ndarray, 
 def ever(hits: np.ndarray, limits: float | np.ndarray, bets: tuple[float, ...], alpha: float = QUARTER) -> dict:
     """The share of streams that a look each evening ever finds past the limit, with its interval."""
     path = log_e_values(hits, np.asarray(limits), bets)[:, A_DAY - 1 :: A_DAY]
-    return _wilson(float((path >= -np.log(alpha)).any(axis=1).sum()), STREAMS)
+    return wilson(float((path >= -np.log(alpha)).any(axis=1).sum()), STREAMS)
 
 
 @pytest.mark.parametrize("above", [True, False])
