@@ -22,7 +22,7 @@ from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
 
 SEXES = (("female", 0.55), ("male", 0.43), ("unknown", 0.02))
-AGE_BANDS = (("18-34", 0.3), ("35-49", 0.25), ("50-64", 0.25), ("65-79", 0.15), ("80+", 0.05))
+AGE_BANDS = (("18-29", 0.3), ("30-44", 0.27), ("45-64", 0.27), ("65+", 0.16))
 LANGUAGES = (("en", 0.8), ("es", 0.12), ("unrecorded", 0.08))
 MEAN, SPREAD = -2.6, 1.2
 """Of the log-odds of estimates: about 11 % have the outcome."""

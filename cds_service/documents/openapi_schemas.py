@@ -332,6 +332,15 @@ WRITTEN: Schema = {
                         ),
                         "applied_model_card": {"type": "object"},
                         "local": {"type": "object", "description": "What the site says of the model."},
+                        "here": _object(
+                            {
+                                "known": {"type": "boolean", "description": "False while the store cannot be read."},
+                                "published": _list({"type": "object"}),
+                                "measured": {"type": "integer", "description": "Sites that publish no figures."},
+                                "not_measured": {"type": "integer"},
+                            },
+                            words="What the sites' own outcomes say.",
+                        ),
                     }
                 ),
             },

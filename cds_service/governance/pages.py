@@ -20,6 +20,7 @@ from cds_service.governance.escalation_pages import (
     is_unfinished,
 )
 from cds_service.governance.figures_page import figures_page
+from cds_service.governance.models_page import models_page
 from cds_service.governance.rendering import page
 from cds_service.governance.session import (
     ESCALATION,
@@ -182,6 +183,7 @@ PAGES: tuple[tuple[str, str, Right, Shown], ...] = (
     ("approvals", "/approvals", READ, approvals),
     ("incidents", "/incidents", READ, incidents),
     ("figures", "/figures", READ, figures_page),
+    ("models", "/models", READ, models_page),
     ("audit", "/audit", READ, audit),
     ("configuration", "/configuration", READ, configuration),
 )

@@ -58,7 +58,10 @@ def score_bins(everyone: Mapping[str, Sequence[Episode]], small: Collection[str]
 def input_figures(
     everyone: Mapping[str, Sequence[Episode]], small: Collection[str], reference: Reference
 ) -> dict[str, tuple[InputFigures, ...]]:
-    """Month -> inputs in the order of the schema. Episodes whose inputs are not on record do not count."""
+    """Month -> inputs in the order of the schema. Episodes whose inputs are not on record do not count.
+
+    An input without bins in training, `?` in an episode, has its row and nothing else.
+    """
     own = {
         month: [one for one in episodes if len(one.inputs) == len(reference)] for month, episodes in everyone.items()
     }
@@ -74,8 +77,8 @@ def input_figures(
         hidden = withheld(cells, [(ALL_MONTHS, *(month for month in own if month))], also=small)
         for month, episodes in own.items():
             row = InputFigures(name=name, known_in_training=trained_on["known"])
-            if episodes and month not in hidden:
-                bins = Counter(one.inputs[at] for one in episodes)
+            bins = Counter(one.inputs[at] for one in episodes)
+            if episodes and month not in hidden and "?" not in bins:
                 counts = np.array([bins[str(each)] for each in range(len(trained_on["edges"]) + 1)])
                 shift = binned_shift(name, trained_on, counts, len(episodes))
                 row = replace(row, known=round(shift.known, 4), psi=shift.psi, unlike=shift.unlike)

@@ -152,10 +152,14 @@ def write_figures(store: Store, site: str, rows: Iterable[SiteFigures]) -> None:
             connection.execute(sa.insert(site_figure), values)
 
 
-def read_figures(store: Store, site: str | None = None) -> tuple[SiteFigures, ...]:
-    """By site, outcome, version and month, all months together first. Raises StoreUnavailable."""
+def read_figures(store: Store, site: str | None = None, *, months: bool = True) -> tuple[SiteFigures, ...]:
+    """By site, outcome, version and month, all months together first; without `months` these alone.
+
+    Raises StoreUnavailable.
+    """
     c = site_figure.c
     wanted = sa.select(c.figures).where(sa.true() if site is None else c.site == site)
+    wanted = wanted if months else wanted.where(c.month == ALL_MONTHS)
     with store.transaction() as connection:
         rows = connection.scalars(wanted.order_by(c.site, c.outcome, c.version, c.month)).all()
     return tuple(msgspec.convert(row, SiteFigures) for row in rows)

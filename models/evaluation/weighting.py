@@ -80,12 +80,11 @@ def _inverse_probabilities(design: Floats, measured: Bools, draws: Floats, start
 
     Raises PerfectSeparationError where some are measured beyond doubt.
     """
-    with warnings.catch_warnings():
+    model = sm.GLM(measured.astype(np.float64), design, family=sm.families.Binomial(), freq_weights=draws)
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("error", PerfectSeparationWarning)
         try:
-            fitted = sm.GLM(
-                measured.astype(np.float64), design, family=sm.families.Binomial(), freq_weights=draws
-            ).fit()
+            fitted = model.fit(start_params=start[0] if start else None)
         except PerfectSeparationWarning as warning:
             raise PerfectSeparationError from warning
     start.append(np.asarray(fitted.params))

@@ -23,7 +23,7 @@ from models.scoring.registry import Model
 TRANSPORT = Path(__file__).with_name("transport.json")
 """The committed figures of `mhcds transport`, and the versions that they are of."""
 NOT_RECORDED = "Not recorded."
-NOT_VALIDATED = "Never validated at this site; a silent run has to come first."
+NOT_VALIDATED = "Not validated at this site before its release; a silent run has to come first."
 AUROC_TARGETS = [
     f"AUROC of {spec.least_subgroup_auroc} or more for {spec.outcome.replace('-', ' ')}"
     for spec in OUTCOME_SPECS.values()

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from chromium import chromium
 from ehr import free_port, served
-from governance_desk import fill_escalations, listening
+from governance_desk import fill_escalations, fill_figures, listening
 from openid import governed, provider
 from playwright.sync_api import Browser, Page, expect
 
@@ -33,6 +33,7 @@ def browser() -> Iterator[Browser]:
 def listened(tmp_path_factory) -> Iterator[tuple[str, dict[str, str]]]:
     """Its address, and the escalations there by patient."""
     with provider() as between, listening(tmp_path_factory.mktemp("desk"), between, load_engine()) as (found, app):
+        fill_figures(app)
         yield found, fill_escalations(app)
 
 

@@ -240,6 +240,7 @@ def test_of_several_workers_one_looks_and_what_is_found_is_open(store) -> None:
         config=lambda: config(APPROVAL),
         now=lambda: NOW,
         problem=lambda: "service.toml: mode",
+        folder=None,
         engine=ENGINE,
         key=new_key(),
     )

@@ -68,7 +68,7 @@ def test_many_visits_of_few_people_are_few_people() -> None:
 def test_no_cell_of_fewer_than_eleven_people_can_be_had_by_subtraction(seed, n, months, measured, visits) -> None:
     made = episodes(n, seed=seed, months=months, measured=measured, level=1.0)
     made = tuple(
-        replace(one, patient=f"p{number // visits}", age_band=min(one.age_band, "50-64"))
+        replace(one, patient=f"p{number // visits}", age_band=min(one.age_band, "45-64"))
         for number, one in enumerate(made)
     )
 
