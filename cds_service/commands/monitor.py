@@ -145,7 +145,9 @@ def _look(folder: Path, window: Window, now: datetime, *, attached: bool) -> Non
 
 
 def _end_with_service() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin, whose lock this thread would hold when the interpreter ends.
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 

@@ -34,8 +34,8 @@ def look_at_models(folder: Path | None, store: Store) -> None:
     environment = {name: value for name, value in os.environ.items() if name != FOLDER} | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "cds_service", "monitor", "--daily", "--attached", "--config", str(folder)]
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603  # our own command
-        why = f"exit {code}" if (code := process.wait()) else ""
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:  # noqa: S603  # our own command
+            why = f"exit {code}" if (code := process.wait()) else ""
     except OSError as error:
         why = str(error.strerror)
     if why:

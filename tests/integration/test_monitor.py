@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
-from ehr import app_of, free_port, kept_in, mhcds, served, settings, table
+from ehr import Served, app_of, free_port, kept_in, mhcds, served, settings, table
 from episodes import episodes, months_before, put_on_record
 
 from cds_service.monitoring.counting import site_figures
@@ -40,6 +41,14 @@ def until(done: Callable[[], object]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("it did not happen within 90 seconds")
+
+
+def children(found: Served) -> Iterator[psutil.Process]:
+    """The processes of a running service that still run."""
+    for process in psutil.Process(found.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE and process.cmdline():
+                yield process
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +114,8 @@ def test_a_running_service_looks_once_a_day_and_shows_it_on_metrics_and_the_card
 
         gauges = found.get("/metrics").text
         card = found.get("/model-card.json").json()["models"][0]["here"]
+        until(lambda: not any("--daily" in each.cmdline() for each in children(found)))
+        assert not any("watch-failed" in line for line in found.lines())
 
     labels = f'{{model="depression",site="north",version="{VERSION}"}}'
     assert f"mhcds_model_auroc{labels} 0." in gauges
