@@ -14,7 +14,6 @@ from cds_service.monitoring.shown import PERCENT, estimate, shown
 from cds_service.monitoring.site_figures import SiteEstimate, SiteFigures, read_figures
 from models.errors import ArtifactError
 from models.inputs.patterns import HEADLINE
-from models.reports.figures import not_in_care
 from models.scoring.registry import Model, load_json
 
 MEASURES = {
@@ -60,7 +59,8 @@ def _survey(model: Model | None) -> Mapping[str, Any]:
         return {}
     try:
         metrics = load_json(model.folder / "metrics.json")["outcomes"][model.outcome]["patterns"]
-        group = not_in_care(metrics[HEADLINE]["all"])
+        # Everybody, as here: R13 keeps a prompt from people in care, not an estimate.
+        group = metrics[HEADLINE]["all"]
         cycles = list(model.manifest.training["cycles"])
     except (ArtifactError, KeyError):
         return {}

@@ -28,12 +28,32 @@ from cds_service.monitoring.site_figures import (
     SiteFigures,
     Unsaid,
 )
-from cds_service.monitoring.suppression import Parts, withheld
-from models.evaluation import metrics
-from models.scoring.calibration import fit_line
+from cds_service.monitoring.suppression import LEAST_PEOPLE, Parts, withheld
+from models.evaluation import clustered, metrics
 
 Weigh = Callable[..., Mapping[str, metrics.Figure] | None]
 """`models.evaluation.weighting.weighted_figures`, which no serving worker can import."""
+
+
+RESTS_ON: Mapping[CountLevel, frozenset[CountLevel]] = {
+    CountLevel.PEOPLE: frozenset(),
+    CountLevel.FLAGGED: frozenset({CountLevel.PEOPLE}),
+    CountLevel.KNOWN: frozenset({CountLevel.PEOPLE}),
+    CountLevel.OUTCOME: frozenset({CountLevel.PEOPLE, CountLevel.KNOWN}),
+    CountLevel.DECISION: frozenset(set(CountLevel) - {CountLevel.DECISION}),
+}
+NOBODY_IS_SMALL: Mapping[CountLevel, tuple[bool, ...]] = {
+    CountLevel.PEOPLE: (False,),
+    CountLevel.FLAGGED: (True, True),
+    CountLevel.KNOWN: (False, False),
+    CountLevel.OUTCOME: (True, True, False),
+    CountLevel.DECISION: (True, True, True, True, False, False),
+}
+"""Of each count of a level, in the order of `_parts`, whether nobody in it says something of everybody."""
+NOTHING: Mapping[str, float | None] = {"value": None}
+ROUNDED = 1e-4
+MOST_GROUPS = 12
+OTHER_GROUPS = "others"
 
 
 class Slice(NamedTuple):
@@ -68,7 +88,7 @@ def site_figures(
         own = {
             one: _group(one, slices[one], unsaid, threshold, None if one.by else month_weigh if month else weigh)
             for one in sorted(slices)
-            if one.month == month
+            if one.month == month and not (one.by and CountLevel.PEOPLE in unsaid[one])
         }
         found.append(
             SiteFigures(
@@ -83,12 +103,33 @@ def site_figures(
 
 def _slices(episodes: Sequence[Episode]) -> dict[Slice, list[Episode]]:
     found: dict[Slice, list[Episode]] = defaultdict(list)
+    kept = _kept_groups(episodes)
     for episode in episodes:
-        groups = {"": "", "sex": episode.sex, "age-band": episode.age_band, **episode.groups}
+        groups = {by: name if name in kept[by] else OTHER_GROUPS for by, name in _groups_of(episode).items()}
         for month in (ALL_MONTHS, episode.month):
             for by, group in groups.items():
                 found[Slice(month, by, group)].append(episode)
     return dict(found)
+
+
+def _groups_of(episode: Episode) -> dict[str, str]:
+    return {"": "", "sex": episode.sex, "age-band": episode.age_band, **episode.groups}
+
+
+def _kept_groups(episodes: Sequence[Episode]) -> dict[str, set[str]]:
+    """By what -> the groups with a name of their own: the largest, of eleven people or more.
+
+    That there is somebody of a smaller one is itself something about a person.
+    """
+    people: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for episode in episodes:
+        for by, group in _groups_of(episode).items():
+            people[by][group].add(episode.patient)
+    found = {}
+    for by, groups in people.items():
+        largest = sorted(groups, key=lambda group: (-len(groups[group]), group))[:MOST_GROUPS]
+        found[by] = {group for group in largest if not by or len(groups[group]) >= LEAST_PEOPLE}
+    return found
 
 
 def _last(month: str) -> date:
@@ -97,41 +138,45 @@ def _last(month: str) -> date:
 
 
 def _unsaid(slices: Mapping[Slice, Sequence[Episode]]) -> dict[Slice, dict[CountLevel, Unsaid]]:
-    """What is not shown of each slice. What is withheld of the people is of every further level too.
+    """What is not shown of each slice. A level is not shown either where one that it tells of is not (RESTS_ON).
 
-    The levels can be judged one by one: what sums of another level say of a withheld one, such as of those with the
-    outcome, can be met by moving people between its counts in each slice.
+    So what the levels of one slice say together is a count of the last of them, and each count of a withheld level can
+    be another one, with people moved between its counts so that every level shown stays as it is.
     """
     months, groups = sorted({one.month for one in slices}), sorted({(one.by, one.group) for one in slices})
     sums = [(Slice(ALL_MONTHS, *group), *(Slice(month, *group) for month in months if month)) for group in groups]
     for by in sorted({by for by, _ in groups if by}):
         sums += [(Slice(month), *(Slice(month, *group) for group in groups if group[0] == by)) for month in months]
     found: dict[Slice, dict[CountLevel, Unsaid]] = {one: {} for one in slices}
-    people = dict[Slice, Unsaid]()
     for level in CountLevel:
         cells = {one: _parts(level, own) for one, own in slices.items()}
-        nobody_is_small = level not in (CountLevel.PEOPLE, CountLevel.KNOWN)
-        hidden = withheld(cells, sums, nobody_is_small=nobody_is_small, also=people)
-        people = people or hidden
-        for one, why in hidden.items():
+        also = {one for one, levels in found.items() if levels.keys() & RESTS_ON[level]}
+        for one, why in withheld(cells, sums, nobody_is_small=NOBODY_IS_SMALL[level], also=also).items():
             found[one][level] = why
     return found
 
 
 def _parts(level: CountLevel, episodes: Sequence[Episode]) -> Parts:
-    measured = [one for one in episodes if one.positive is not None]
-    groups: dict[CountLevel, tuple[list[Episode], ...]] = {
-        CountLevel.PEOPLE: (list(episodes),),
-        CountLevel.FLAGGED: tuple([one for one in episodes if one.flagged is flag] for flag in (True, False)),
-        CountLevel.KNOWN: (measured, [one for one in episodes if one.positive is None]),
-        CountLevel.OUTCOME: tuple([one for one in measured if one.positive is truth] for truth in (True, False)),
-        CountLevel.DECISION: tuple(
-            [one for one in measured if one.flagged is flag and one.positive is truth]
-            for flag in (True, False)
-            for truth in (True, False)
-        ),
-    }
-    return tuple(frozenset(one.patient for one in group) for group in groups[level])
+    def people(
+        *, flagged: bool | None = None, positive: Collection[bool | None] = (True, False, None)
+    ) -> frozenset[str]:
+        return frozenset(one.patient for one in episodes if flagged in (None, one.flagged) and one.positive in positive)
+
+    match level:
+        case CountLevel.PEOPLE:
+            return (people(),)
+        case CountLevel.FLAGGED:
+            return (people(flagged=True), people(flagged=False))
+        case CountLevel.KNOWN:
+            return (people(positive=(True, False)), people(positive=(None,)))
+        case CountLevel.OUTCOME:
+            return tuple(people(positive=(positive,)) for positive in (True, False, None))
+        case CountLevel.DECISION:
+            return tuple(
+                people(flagged=flagged, positive=(positive,))
+                for positive in (True, False, None)
+                for flagged in (True, False)
+            )
 
 
 def _group(
@@ -142,15 +187,18 @@ def _group(
     weigh: Weigh | None,
 ) -> GroupFigures:
     hidden = unsaid[of]
-    n, flagged = len(episodes), sum(one.flagged for one in episodes)
+    n, people = len(episodes), [one.patient for one in episodes]
+    flagged, known = (np.array([test(one) for one in episodes], dtype=float) for test in (_is_flagged, _is_known))
     measured = [one for one in episodes if one.positive is not None]
     found = GroupFigures(by=of.by, group=of.group, unsaid=hidden)
     if CountLevel.PEOPLE not in hidden:
-        found = replace(found, people=len({one.patient for one in episodes}), episodes=n)
+        found = replace(found, people=len({*people}), episodes=n)
     if CountLevel.FLAGGED not in hidden:
-        found = replace(found, flagged=flagged, flag_rate=_estimate(metrics.wilson(flagged, n)))
+        found = replace(
+            found, flagged=int(flagged.sum()), flag_rate=_estimate(clustered.share(flagged, np.ones(n), people))
+        )
     if CountLevel.KNOWN not in hidden:
-        share = _estimate(metrics.wilson(len(measured), n))
+        share = _estimate(clustered.share(known, np.ones(n), people))
         found = replace(found, measured=len(measured), share_measured=share)
     if CountLevel.OUTCOME not in hidden:
         weighted = _weighted(episodes, hidden, threshold, weigh) if weigh else None
@@ -162,22 +210,31 @@ def _group(
     return found
 
 
+def _is_flagged(episode: Episode) -> bool:
+    return episode.flagged
+
+
+def _is_known(episode: Episode) -> bool:
+    return episode.positive is not None
+
+
 def _observed(measured: Sequence[Episode], hidden: Collection[CountLevel], threshold: float | None) -> OutcomeFigures:
-    estimates = np.array([one.probability for one in measured])
     flagged, y = np.array([one.flagged for one in measured]), np.array([float(bool(one.positive)) for one in measured])
-    log_odds = _log_odds(measured)
-    line = fit_line(log_odds, y)
-    figures = {
-        "auroc": metrics.auroc(log_odds, y),
-        "slope": metrics.around(line.slope, line.slope_error) if line else None,
-        "o_e": metrics.observed_over_expected(estimates, y),
-        "ppv": metrics.wilson(float(y[flagged].sum()), float(flagged.sum())),
-        "sensitivity": metrics.wilson(float(y[flagged].sum()), float(y.sum())),
+    people = [one.patient for one in measured]
+    figures: dict[str, Any] = {
+        **clustered.outcome_figures(_log_odds(measured), y, people),
+        "ppv": clustered.share(y * flagged, flagged.astype(float), people),
+        "sensitivity": clustered.share(y * flagged, y, people),
     }
-    if threshold is not None:
+    if threshold is not None and all(_is_of(one, threshold) for one in measured):
         for name, whom in (("model", flagged), ("everyone", np.ones_like(flagged))):
             figures[name] = {"value": round(metrics.net_benefit(whom, y, threshold), 5)}
     return _outcome_figures(figures, hidden)
+
+
+def _is_of(episode: Episode, threshold: float) -> bool:
+    """Whether its flag is that of this threshold, as far as the recorded estimate tells."""
+    return abs(episode.probability - threshold) < ROUNDED or episode.flagged is (episode.probability > threshold)
 
 
 def _weighted(
@@ -188,7 +245,7 @@ def _weighted(
         _log_odds(episodes), outcome, np.array([one.flagged for one in episodes]),
         [one.patient for one in episodes],
         [[one.sex for one in episodes], [one.age_band for one in episodes], [str(one.shown) for one in episodes]],
-        threshold,
+        threshold if threshold and all(_is_of(one, threshold) for one in episodes) else None,
     )  # fmt: skip
     return None if figures is None else _outcome_figures(figures, hidden)
 
@@ -199,7 +256,7 @@ def _outcome_figures(figures: Mapping[str, Any], hidden: Collection[CountLevel])
         auroc=_estimate(figures["auroc"]),
         slope=_estimate(figures["slope"]),
         o_e=_estimate(figures["o_e"]),
-        everyone=figures["everyone"]["value"] if "everyone" in figures else None,
+        everyone=figures.get("everyone", NOTHING)["value"],
     )
     if CountLevel.DECISION in hidden:
         return found
@@ -207,7 +264,7 @@ def _outcome_figures(figures: Mapping[str, Any], hidden: Collection[CountLevel])
         found,
         ppv=_estimate(figures["ppv"]),
         sensitivity=_estimate(figures["sensitivity"]),
-        model=figures["model"]["value"] if "model" in figures else None,
+        model=figures.get("model", NOTHING)["value"],
     )
 
 

@@ -41,10 +41,28 @@ class UnscoredAnswer(EventOnRecord, kw_only=True):
     not_scored: tuple[str, ...] = ()
 
 
-def whole_months(today: date) -> Window:
-    """This month and the twelve before it. Months are whole, so that no two looks differ by a few days' people."""
-    month = today.year * 12 + today.month - 1 - MONTHS
-    return Window(since=date(month // 12, month % 12 + 1, 1), until=today + timedelta(days=1))
+def closed_months(site: SiteConfig, now: datetime) -> Window:
+    """The latest twelve whole months whose outcome windows have all passed, as far back as the site keeps events.
+
+    So figures change once a month, and not from day to day by one person.
+    """
+    until = (site.day(now) - timedelta(days=site.monitoring.outcome_days)).replace(day=1)
+    month = until.year * 12 + until.month - 1 - MONTHS
+    since = date(month // 12, month % 12 + 1, 1)
+    if site.audit_days is not None:
+        kept = site.day(now) - timedelta(days=site.audit_days)
+        since = max(since, (kept.replace(day=1) + timedelta(days=31)).replace(day=1))
+    return Window(since=min(since, until), until=until)
+
+
+def as_of_closing(site: SiteConfig, episodes: Sequence[Episode], window: Window) -> tuple[Episode, ...]:
+    """The episodes of these months, with the outcomes that were known when the last of them closed."""
+    closed = window.until + timedelta(days=site.monitoring.outcome_days)
+    return tuple(
+        one if one.known is None or site.day(one.known) < closed else replace(one, positive=None, measured=None)
+        for one in episodes
+        if window.holds(date.fromisoformat(f"{one.month}-01"))
+    )
 
 
 def version_facts(root: Path | None, site: SiteConfig, outcome: str, version: str) -> VersionFacts:
@@ -70,9 +88,13 @@ def figures_of_site(
     facts: Callable[[str, str], VersionFacts],
     weigh: Weigh | None,
 ) -> tuple[SiteFigures, ...]:
-    """By outcome and version, all months together first. facts: of outcome and version. Raises StoreUnavailable."""
-    key = _outcome_and_version
-    ordered = sorted((one for one in episodes if window.holds(site.day(one.at))), key=key)
+    """By outcome and version, all months together first.
+
+    window: whole months, of which those that are closed count. facts: of outcome and version. Raises StoreUnavailable.
+    """
+    key, closed = _outcome_and_version, closed_months(site, now)
+    window = Window(since=window.since, until=min(window.until, closed.until))
+    ordered = sorted(as_of_closing(site, episodes, window), key=key)
     if not ordered:
         return ()
     not_scored, to_act = _not_scored(store, site, window), _to_act(store, site, window)

@@ -74,7 +74,9 @@ def input_figures(
             )
             for month, episodes in own.items()
         }
-        hidden = withheld(cells, [(ALL_MONTHS, *(month for month in own if month))], also=small)
+        hidden = withheld(
+            cells, [(ALL_MONTHS, *(month for month in own if month))], nobody_is_small=(False, False), also=small
+        )
         for month, episodes in own.items():
             row = InputFigures(name=name, known_in_training=trained_on["known"])
             bins = Counter(one.inputs[at] for one in episodes)

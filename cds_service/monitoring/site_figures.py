@@ -6,7 +6,7 @@ defines each figure. Workers read the table; only the daily job computes (`count
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -162,4 +162,18 @@ def read_figures(store: Store, site: str | None = None, *, months: bool = True) 
     wanted = wanted if months else wanted.where(c.month == ALL_MONTHS)
     with store.transaction() as connection:
         rows = connection.scalars(wanted.order_by(c.site, c.outcome, c.version, c.month)).all()
-    return tuple(msgspec.convert(row, SiteFigures) for row in rows)
+    return tuple(row for row in map(_readable, rows) if row is not None)
+
+
+def forget_others(store: Store, sites: Collection[str]) -> None:
+    """Deletes the figures of sites that have left the settings. Raises StoreUnavailable."""
+    with store.transaction() as connection:
+        connection.execute(sa.delete(site_figure).where(site_figure.c.site.not_in([*sites])))
+
+
+def _readable(figures: object) -> SiteFigures | None:
+    """None for figures of another release, which the next daily look replaces: nothing else may fail with them."""
+    try:
+        return msgspec.convert(figures, SiteFigures)
+    except msgspec.ValidationError:
+        return None

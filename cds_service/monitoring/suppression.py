@@ -7,7 +7,7 @@ what is withheld of one sum together where that is fewer than eleven people. Pur
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -24,27 +24,34 @@ def withheld(
     cells: Mapping[Key, Parts],
     sums: Collection[Sequence[Key]],
     *,
-    nobody_is_small: bool = False,
+    nobody_is_small: Sequence[bool] = (False,),
     also: Collection[Key] = (),
 ) -> dict[Key, Unsaid]:
     """The cells that are not shown, and why.
 
-    sums: the key of a total, then those of its parts; a key that has no cell counts for nobody. nobody_is_small:
-    whether a count of 0 tells something of each person in the cell. also: cells that others have withheld.
+    sums: the key of a total, then those of its parts; a key that has no cell counts for nobody. nobody_is_small: of
+    each count, whether 0 tells something of each person in the cell. also: cells that others have withheld.
     """
     sums = [[key for key in one if key in cells] for one in sums if one[0] in cells]
     hidden = dict.fromkeys(also, Unsaid.SUBTRACTION)
     hidden |= {key: Unsaid.SMALL for key, parts in cells.items() if _is_small(parts, nobody_is_small)}
     worth = _worth(cells, sums)
-    while given := _given_away(cells, sums, hidden, nobody_is_small):
-        near = _beside(given, sums, hidden)
-        lonely = Counter(key for one in sums for key in one if not hidden.keys() & set(one) - {key})
-        # One with others withheld beside it in each sum hides the most; the total of others says more than they do.
-        hidden[min(near, key=lambda key: (worth[key][0], lonely[key], worth[key]))] = Unsaid.SUBTRACTION
+    while given := list(_given_away(cells, sums, hidden, nobody_is_small)):
+        changed = set[Key]()
+        for one in given:
+            near = _beside(one, sums, hidden)
+            if near and not near & changed:
+                lonely = Counter(key for each in sums for key in each if not hidden.keys() & set(each) - {key})
+                # One with others withheld beside it in each sum hides the most; a total says more than its parts.
+                chosen = min(near, key=lambda key: (worth[key][0], lonely[key], worth[key]))
+                hidden[chosen] = Unsaid.SUBTRACTION
+                changed |= near
+        if not changed:
+            break
     added = [key for key in hidden if key not in also and hidden[key] is Unsaid.SUBTRACTION]
     for key in sorted(added, key=lambda key: worth[key], reverse=True):
         fewer = {other: why for other, why in hidden.items() if other != key}
-        if not _given_away(cells, sums, fewer, nobody_is_small):
+        if not any(_given_away(cells, sums, fewer, nobody_is_small)):
             hidden = fewer
     return hidden
 
@@ -55,24 +62,27 @@ def _worth(cells: Mapping[Key, Parts], sums: Sequence[Sequence[Key]]) -> dict[Ke
     return {key: (totals[key], len(frozenset().union(*parts)), str(key)) for key, parts in cells.items()}
 
 
-def _is_small(parts: Parts, nobody_is_small: bool) -> bool:
-    return any(len(people) < LEAST_PEOPLE and (people or nobody_is_small) for people in parts)
+def _is_small(parts: Sequence[frozenset[str]], nobody_is_small: Sequence[bool]) -> bool:
+    pairs = zip(parts, nobody_is_small, strict=True)
+    return any(len(people) < LEAST_PEOPLE and (people or nobody) for people, nobody in pairs)
 
 
 def _given_away(
-    cells: Mapping[Key, Parts], sums: Sequence[Sequence[Key]], hidden: Mapping[Key, Unsaid], nobody_is_small: bool
-) -> set[Key]:
-    """Withheld cells of the first sum by which a small one can be had, or small ones together; empty: none can."""
+    cells: Mapping[Key, Parts],
+    sums: Sequence[Sequence[Key]],
+    hidden: Mapping[Key, Unsaid],
+    nobody_is_small: Sequence[bool],
+) -> Iterator[set[Key]]:
+    """Of each sum by which a small cell can be had, or small ones together, its withheld cells."""
     solved = _solved(sums, [key for key in hidden if key in cells])
     for one in sums:
         unknown = [key for key in one if key in hidden and key not in solved]
         if had := {key for key in one if key in solved and hidden[key] is Unsaid.SMALL}:
-            return had
-        if unknown and one[0] not in unknown:
+            yield had
+        elif unknown and one[0] not in unknown:
             together = [frozenset[str]().union(*count) for count in zip(*(cells[key] for key in unknown), strict=True)]
-            if _is_small(tuple(together), nobody_is_small):
-                return set(unknown)
-    return set()
+            if _is_small(together, nobody_is_small):
+                yield set(unknown)
 
 
 def _beside(given: set[Key], sums: Sequence[Sequence[Key]], hidden: Collection[Key]) -> set[Key]:
@@ -95,6 +105,7 @@ def _solved(sums: Sequence[Sequence[Key]], hidden: Sequence[Key]) -> set[Key]:
     matrix = matrix[matrix.any(axis=1)]
     if not matrix.size:
         return set()
-    _, values, rows = np.linalg.svd(matrix)
-    free = rows[int((values > 1e-9).sum()) :]
-    return {key for key, number in place.items() if not np.any(np.abs(free[:, number]) > 1e-9)}
+    # A cell is determined if its unit vector lies in the row space of the sums.
+    _, values, rows = np.linalg.svd(matrix, full_matrices=False)
+    within = (rows[values > 1e-9] ** 2).sum(axis=0)
+    return {key for key, number in place.items() if within[number] > 1 - 1e-9}

@@ -89,12 +89,12 @@ def auroc(ranking: Floats, y: Floats) -> Figure:
     m, k = with_outcome.size, without.size
     if m < 2 or k < 2:
         return dict(_NONE)
-    among_all = _midranks(np.concatenate([with_outcome, without]))
+    among_all = midranks(np.concatenate([with_outcome, without]))
     value = float(among_all[:m].sum() - m * (m + 1) / 2) / (m * k)
-    above = (among_all[:m] - _midranks(with_outcome)) / k
-    below = 1 - (among_all[m:] - _midranks(without)) / m
+    above = (among_all[:m] - midranks(with_outcome)) / k
+    below = 1 - (among_all[m:] - midranks(without)) / m
     variance = float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / k
-    return _on_logit(value, math.sqrt(variance) / max(value * (1 - value), 1e-12))
+    return on_logit(value, math.sqrt(variance) / max(value * (1 - value), 1e-12))
 
 
 def average_precision(ranking: Floats, y: Floats) -> Figure:
@@ -105,7 +105,7 @@ def average_precision(ranking: Floats, y: Floats) -> Figure:
     gained = np.diff(hits, prepend=0.0)
     value = float((gained * hits / (ends + 1)).sum() / y.sum())
     # Boyd, Eng and Page 2013: on the logit scale the standard error is (n (1 - v) v)^-1/2 with n the number of events.
-    return _on_logit(value, (float(y.sum()) * max(value * (1 - value), 1e-12)) ** -0.5)
+    return on_logit(value, (float(y.sum()) * max(value * (1 - value), 1e-12)) ** -0.5)
 
 
 def observed_over_expected(estimates: Floats, y: Floats) -> Figure:
@@ -196,7 +196,8 @@ def _baseline(ranking: Floats, y: Floats) -> Figure:
     return auroc(ranking[known], y[known])
 
 
-def _midranks(values: Floats) -> Floats:
+def midranks(values: Floats) -> Floats:
+    """The rank of each value, from 1; ties share theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     midranks: Floats = (last - (counts - 1) / 2)[inverse]
@@ -218,7 +219,8 @@ def around(value: float, error: float) -> Figure:
     return rounded(value, value - Z_95 * error, value + Z_95 * error)
 
 
-def _on_logit(value: float, error: float) -> Figure:
+def on_logit(value: float, error: float) -> Figure:
+    """A share with the interval of its standard error on the logit scale."""
     if not 0 < value < 1:
         return rounded(value, value, value)
     logit, spread = math.log(value / (1 - value)), min(Z_95 * error, 700.0)
