@@ -73,7 +73,7 @@ def _looked(store: Store, config: ServiceConfig, now: datetime) -> bool:
             for one in config.sites
         ),
         *(("figures", one.id, partial(_keep, store, config, one, all_of, states, now)) for one in config.sites),
-        ("figures of sites that have left", "", lambda: forget_others(store, [one.id for one in sites])),
+        ("figures of sites that have left", "", lambda: forget_others(store, [one.id for one in config.sites])),
     ]
     failed = False
     for what, site_id, step in steps:

@@ -12,7 +12,7 @@ from episodes import episodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.monitoring.counting import site_figures
+from cds_service.monitoring.counting import MOST_GROUPS, site_figures
 from cds_service.monitoring.episodes import Episode
 from cds_service.monitoring.month_counts import by_month
 from cds_service.monitoring.site_figures import CountLevel, SiteFigures
@@ -32,8 +32,16 @@ COUNTS: dict[str, Callable[[Episode], bool]] = {
     "flagged and negative": lambda one: one.flagged and one.positive is False,
     "missed": lambda one: not one.flagged and one.positive is True,
     "neither": lambda one: not one.flagged and one.positive is False,
+    "flagged and not measured": lambda one: one.flagged and one.positive is None,
+    "neither flagged nor measured": lambda one: not one.flagged and one.positive is None,
 }
-NOBODY_TELLS_NOTHING = ("episodes", "measured", "not measured")
+NOBODY_TELLS_NOTHING = (
+    "episodes",
+    "measured",
+    "not measured",
+    "flagged and not measured",
+    "neither flagged nor measured",
+)
 
 
 def test_a_small_part_takes_the_next_smallest_with_it_so_that_the_total_gives_away_neither() -> None:
@@ -46,6 +54,30 @@ def test_small_parts_that_make_fewer_than_eleven_together_take_another_with_them
     cells = {"all": _people(60), "a": _people(4), "b": _people(5, 4), "c": _people(51, 9)}
 
     assert set(withheld(cells, [("all", "a", "b", "c")])) == {"a", "b", "c"}
+
+
+def test_a_group_of_a_few_people_has_no_row_that_would_say_that_there_is_one() -> None:
+    made = [
+        replace(one, groups={"language": "haw" if number < 3 else "en"}) for number, one in enumerate(episodes(400))
+    ]
+
+    rows = site_figures(made, threshold=0.2, now=NOW)
+
+    assert "haw" not in str(rows)
+    assert not [group for group in rows[0].groups if group.by == "language"]  # the total less the others is that group
+
+
+def test_twenty_languages_become_the_twelve_largest_and_the_others() -> None:
+    months = [f"2026-{month:02}" for month in range(1, 13)]
+    made = [
+        replace(one, groups={"language": f"l{int((number * 7919 % 1000) ** 0.43)}"})
+        for number, one in enumerate(episodes(3000, months=months))
+    ]
+
+    rows = site_figures(made, threshold=0.2, now=NOW)
+
+    assert len({group.group for group in rows[0].groups if group.by == "language"}) == MOST_GROUPS + 1
+    assert not rows[0].everyone.unsaid
 
 
 def test_many_visits_of_few_people_are_few_people() -> None:
@@ -81,7 +113,8 @@ def test_no_cell_of_fewer_than_eleven_people_can_be_had_by_subtraction(seed, n, 
         for flagged in (True, False)
         for positive in (True, False, None)
     ]
-    basis = _basis([_vector(sample, test) for row in rows for test in _shown(row)])
+    kept = _kept(made)
+    basis = _basis([_vector(sample, test) for row in rows for test in _shown(row, kept)])
     for name, holds in _cells(made):
         own = [one for one in made if holds(one)]
         for count, test in COUNTS.items() if own else ():
@@ -104,10 +137,19 @@ def _people(n: int, first: int = 0) -> tuple[frozenset[str]]:
     return (frozenset(f"p{number}" for number in range(first, first + n)),)
 
 
-def _shown(row: SiteFigures) -> Iterator[Callable[[Episode], bool]]:
+def _kept(made: tuple[Episode, ...]) -> set[tuple[str, str]]:
+    """The groups that have a name of their own in figures."""
+    people: dict[tuple[str, str], set[str]] = {}
+    for one in made:
+        for group in _groups(one).items():
+            people.setdefault(group, set()).add(one.patient)
+    return {group for group, own in people.items() if len(own) >= LEAST_PEOPLE}
+
+
+def _shown(row: SiteFigures, kept: set[tuple[str, str]]) -> Iterator[Callable[[Episode], bool]]:
     """What a reader knows of each count, from what the row says; a figure gives away the counts it is made of."""
     for group in (row.everyone, *row.groups):
-        holds = _holder(row.month, group.by, group.group)
+        holds = _holder(row.month, group.by, group.group, kept)
         names = {"episodes": group.episodes, "flagged": group.flag_rate, "measured": group.share_measured}
         names |= {"positive": group.observed.o_e or group.positive, "flagged and positive": group.observed.ppv}
         names |= {"flagged and negative": group.observed.model}
@@ -123,8 +165,14 @@ def _cells(made: tuple[Episode, ...]) -> Iterator[tuple[str, Callable[[Episode],
             yield f"{month} {by} {group}", _holder(month, by, group)
 
 
-def _holder(month: str, by: str, group: str) -> Callable[[Episode], bool]:
-    return lambda one: month in ("", one.month) and (not by or _groups(one)[by] == group)
+def _holder(month: str, by: str, group: str, kept: set[tuple[str, str]] | None = None) -> Callable[[Episode], bool]:
+    """Of a group, or of all those without a name of their own."""
+
+    def name(one: Episode) -> str:
+        own = _groups(one)[by]
+        return "others" if kept is not None and (by, own) not in kept else own
+
+    return lambda one: month in ("", one.month) and (not by or name(one) == group)
 
 
 def _groups(one: Episode) -> dict[str, str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from episodes import episodes
 
 from cds_service.monitoring.counting import site_figures
+from cds_service.monitoring.daily import as_of_closing, closed_months
 from cds_service.monitoring.shown import shown
 from cds_service.monitoring.site_figures import CountLevel, SiteFigures, Unsaid
+from cds_service.settings.sites import SiteConfig
+from explanations.words.notices.notice import NoticeSettings
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 REFERENCE = (("age", {"known": 0.9, "edges": [0.5, 1.5], "shares": [0.5, 0.3, 0.2]}),)
@@ -102,10 +106,38 @@ def test_events_of_earlier_releases_without_inputs_leave_the_others_as_they_are(
     assert row.known == pytest.approx(0.9, abs=0.05)
 
 
+def test_flags_of_another_threshold_have_no_net_benefit_at_this_one() -> None:
+    made = episodes(1500, threshold=0.3)
+
+    mixed, right = (site_figures(made, threshold=threshold, now=NOW)[0].everyone.observed for threshold in (0.2, 0.3))
+
+    assert (mixed.model, mixed.everyone) == (None, None)
+    assert right.model is not None
+    assert mixed.ppv == right.ppv
+
+
 def test_rows_come_back_from_json_as_they_were() -> None:
     rows = site_figures(episodes(700, inputs=LIKE), threshold=0.2, now=NOW, reference=REFERENCE)
 
     assert tuple(msgspec.json.decode(msgspec.json.encode(row), type=SiteFigures) for row in rows) == rows
+
+
+def test_only_months_whose_windows_have_passed_count_and_outcomes_known_when_the_last_closed() -> None:
+    site = SiteConfig(id="north", cards=NoticeSettings(zone=ZoneInfo("America/Chicago")), audit_days=100)
+    window = closed_months(site, datetime(2026, 9, 14, 12, tzinfo=UTC))
+    late = datetime(2026, 8, 14, 12, tzinfo=UTC)
+    made = [
+        replace(one, known=late if number % 2 else one.measured)
+        for number, one in enumerate(episodes(300, measured=1.0))
+    ]
+
+    kept = as_of_closing(site, made, window)
+
+    assert (window.since, window.until) == (date(2026, 7, 1), date(2026, 8, 1))  # what is kept begins in June
+    assert closed_months(site, datetime(2026, 9, 15, 12, tzinfo=UTC)).until == date(2026, 9, 1)
+    assert {one.month for one in kept} == {"2026-07"}
+    assert 0 < sum(one.positive is not None for one in kept) < len(kept)
+    assert closed_months(replace(site, audit_days=None), NOW).since == date(2025, 11, 1)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
