@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cds_service.commands.monitor import figures_of, window_of
+from cds_service.commands.monitor_figures import figures_of, window_of
 from cds_service.commands.options import opened
 
 if TYPE_CHECKING:

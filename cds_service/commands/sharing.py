@@ -77,7 +77,7 @@ def _shared_site(
 ) -> SharedSite:
     from importlib.metadata import version
 
-    from cds_service.commands.monitor import weigh
+    from cds_service.commands.monitor_figures import weigh
     from cds_service.monitoring.counting import site_figures
     from cds_service.monitoring.sharing import FORMAT, SharedSite, shared_model
 
