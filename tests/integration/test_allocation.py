@@ -16,11 +16,12 @@ from builders import AS_OF
 from trial_desk import DRAWN, KEY, Clinics
 
 from cds_service.audit.erasure import Erasure, erase_people
+from cds_service.control.permission import asker
 from cds_service.serving.engine import load_engine
-from cds_service.settings.trials import Trial
+from cds_service.settings.trials import Design, Trial
 from cds_service.storage.tables import allocation, audit_event, trial_protocol
 from cds_service.trials.arms import LIVE, arm_of
-from cds_service.trials.assigning import TrialUnit, assign
+from cds_service.trials.assigning import TrialUnit, assign, unit_of
 from cds_service.trials.verification import verified
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +53,9 @@ sys.modules["sklearn"] = None  # as `mhcds serve` does: half of the time of a st
 from datetime import UTC, datetime
 import msgspec
 from cds_service.keys.data_key import DataKey
-from cds_service.settings.trials import Trial
+from cds_service.settings.trials import Design, Trial
 from cds_service.storage.opening import open_store
-from cds_service.trials.assigning import TrialUnit, assign
+from cds_service.trials.assigning import TrialUnit, assign, unit_of
 store, order = open_store(sys.argv[1]), random.Random(int(sys.argv[2]))
 key, trial = DataKey(sys.argv[3]), msgspec.json.decode(sys.argv[4], type=Trial)
 units = [f"unit-{number}" for number in range(24)]
@@ -156,3 +157,13 @@ def test_who_is_erased_is_in_no_allocation_and_the_sequence_can_still_be_verifie
     assert (found.units, found.erased, found.faults) == (3, 1, ())
     assigned(store, "u3")
     assert verified(store, KEY, DRAWN, datetime.date).faults == ()
+
+
+def test_a_clinician_whom_the_ehr_names_by_an_address_is_the_same_one() -> None:
+    trial = replace(DRAWN, design=Design.BY_CLINICIAN)
+    names = ("Practitioner/7", "https://ehr.example/fhir/Practitioner/7", "Practitioner/8", None)
+
+    units = [unit_of(trial, KEY, asker(b"s", "north", "smart-app", name, "p"), ()) for name in names]
+
+    assert units[0] == units[1] != units[2]
+    assert units[3] is None

@@ -10,6 +10,7 @@ import pytest
 
 from cds_service.settings.config import load_config, read_config
 from cds_service.settings.files import files_digest
+from cds_service.settings.mismatches import mismatches
 from cds_service.settings.trials import Design, Endpoint, Trial, TrialClinic, trial_of
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "trials"
@@ -129,3 +130,13 @@ def test_a_day_belongs_to_the_trial_that_runs_then(trials) -> None:
     assert of(date(2028, 5, 1)) == "patients-2028"
     assert of(date(2029, 5, 1)) == "patients-2028"
     assert of(date(2027, 5, 1), outcome="suicidal-ideation") is of(date(2027, 5, 1), site="south") is None
+
+
+def test_check_config_warns_of_a_trial_that_cannot_be_analysed_or_sees_the_arms_unlike(tmp_path: Path) -> None:
+    config = load_config(folder(tmp_path, WEDGE, BY_PATIENT))
+
+    lines = [line for line in mismatches(config, config.sites[0]) if line.startswith("trial ")]
+
+    assert lines[0].startswith("trial wedge-2027 cannot be analysed: 2 clinics for 2 steps; expected 5 clinics or more")
+    assert [line.partition(":")[0] for line in lines[1:]] == ["trial wedge-2027", "trial patients-2028"]
+    assert all("favours the live arm" in line for line in lines[1:])
