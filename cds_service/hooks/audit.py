@@ -32,17 +32,8 @@ from models.rules.findings import Topic
 from models.scoring.risk import NotScored, RiskBand, RiskScore
 
 log = logging.getLogger("mhcds")
-ON_RECORD_ALONE = (
-    "patient",
-    "user",
-    "scores",
-    "measured",
-    "sex",
-    "age_band",
-    "groups",
-    "department",
-    "trial",
-)  # not in the log
+TO_WATCH_BY = ("measured", "sex", "age_band", "groups", "department", "trial")
+ON_RECORD_ALONE = ("patient", "user", "scores", *TO_WATCH_BY)  # not in the log
 
 
 class AuditEvent(msgspec.Struct, kw_only=True):
@@ -203,9 +194,19 @@ def _write_row(runtime: Runtime, record: AuditRecord) -> bool:
     except StoreUnavailable:
         metrics.STORE_FAILED.inc()
         # All that `mhcds db replay` needs.
-        lost = {"at": row.at, "site": row.site, "answer": row.event, "cards": row.cards}
+        lost = {"at": row.at, "site": row.site, "answer": _without_results(row.event), "cards": row.cards}
         log.error(_line({"event": "answer-not-stored", **lost}))
         return True
+
+
+def _without_results(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as the log may hold it while the store is down: the next call sees again what the models are watched by.
+
+    Its scores keep their estimates alone.
+    """
+    known = {name: value for name, value in event.items() if name not in TO_WATCH_BY}
+    scores = [{name: value for name, value in each.items() if name != "inputs"} for each in event["scores"]]
+    return known | {"scores": scores}
 
 
 def _logged(record: AuditRecord) -> dict[str, Any]:

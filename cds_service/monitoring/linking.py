@@ -19,10 +19,14 @@ from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
 from fhir_adapters.facts import Consent
+from fhir_adapters.reading.audit_groups import UNRECORDED
 
 LINKED = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.READING.value)
 # An episode begins where the one before it has ended, so scores of some time before the first day are read too.
 LEAD = timedelta(days=182)
+# An earlier day than that of the episode's first score is of a clock that was ahead then, or has been set back since.
+A_DAY = timedelta(days=1)
+SETTLED = (Consent.ALLOWED.value, Consent.OPTED_OUT.value, Consent.DENIED.value)
 
 
 class RecordedScore(msgspec.Struct, kw_only=True, gc=False):
@@ -45,9 +49,10 @@ class RecordedResult(msgspec.Struct, kw_only=True, gc=False):
 
 
 class InTrial(msgspec.Struct, kw_only=True, gc=False):
-    """The arm in which an answer was given."""
+    """The arm in which an answer was given, and the outcome of the model that the trial is about."""
 
     id: str
+    outcome: str = ""
     version: str
     unit: str
     stratum: str
@@ -98,7 +103,14 @@ def episodes(store: Store, site: SiteConfig, window: Window | None, now: datetim
     Raises StoreUnavailable.
     """
     since = window.since - LEAD if window else None
-    events = [event for _, event in recorded(store, site.id, since, LINKED, LinkedEvent)]
+    events, settled = list[LinkedEvent](), set[str | None]()
+    for _, event in recorded(store, site.id, since, LINKED, LinkedEvent):
+        # Of what neither scores nor measures, a patient's latest word on consent is enough.
+        latest = event.consent in SETTLED and event.patient not in settled
+        if latest:
+            settled.add(event.patient)
+        if latest or event.scores or event.measured or event.consent == Consent.OPTED_OUT:
+            events.append(event)
     found = linked(events, site, now, left_out=opted_out(store, site.id))
     return tuple(episode for episode in found if window is None or window.holds(site.day(episode.at)))
 
@@ -106,7 +118,9 @@ def episodes(store: Store, site: SiteConfig, window: Window | None, now: datetim
 def linked(
     events: Iterable[LinkedEvent], site: SiteConfig, now: datetime, *, left_out: Collection[str] = ()
 ) -> tuple[Episode, ...]:
-    """The episodes of one site's events, in any order. left_out: pseudonyms; who opted out in the chart is too.
+    """The episodes of one site's events, in any order.
+
+    left_out: pseudonyms. So are those who opted out in the chart, and whose latest consent denies the use.
 
     An episode is one patient's, of one version. It begins with a score that no earlier one covers, and holds those of
     the days up to `outcome_days` later. Its outcome is the first result answered after its first score on one of these
@@ -116,6 +130,8 @@ def linked(
     """
     ordered = sorted(events, key=lambda event: event.seq)
     gone = {event.patient for event in ordered if event.consent == Consent.OPTED_OUT} | set(left_out)
+    latest = {event.patient: event.consent for event in ordered if event.consent in SETTLED}
+    gone |= {patient for patient, consent in latest.items() if consent == Consent.DENIED}
     of_patients = defaultdict[str, list[LinkedEvent]](list)
     for event in ordered:
         if event.patient and event.patient not in gone and (event.scores or event.measured):
@@ -147,7 +163,8 @@ def _begun(events: Iterable[LinkedEvent], site: SiteConfig, now: datetime) -> li
         # A day yet to come is of a clock that was ahead.
         for score in event.scores if day <= today else ():
             open_one = latest.get(score.model)
-            if score.flagged is not None and (open_one is None or day > open_one.last):
+            ended = open_one is None or day > open_one.last or day < open_one.day - A_DAY
+            if score.flagged is not None and ended:
                 open_one = latest[score.model] = _Open(begun=event, first=score, day=day, last=day + length)
                 found.append(open_one)
             if open_one is not None and score.shown and open_one.seen is None:
@@ -211,10 +228,11 @@ def _episode(of: _Open, site: SiteConfig, now: datetime) -> Episode:
         inputs=score.inputs,
         sex=event.sex or "unknown",
         age_band=event.age_band or "unknown",
-        groups=event.groups,
+        # What the site records no more is in no figure either.
+        groups={group.value: event.groups.get(group.value, UNRECORDED) for group in site.monitoring.groups},
         department=event.department,
         exposure=None
-        if trial is None
+        if trial is None or trial.outcome != outcome
         else Exposure(trial=trial.id, version=trial.version, unit=trial.unit, stratum=trial.stratum, arm=trial.arm),
         positive=of.result.positive if of.result else None,
         measured=_measured(of.result, site) if of.result else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -17,6 +19,7 @@ from fhir_adapters.facts import PatientRecord
 from fhir_adapters.reading.audit_groups import OF_PATIENT, UNRECORDED, payer
 from models.scoring.risk import RiskScore
 
+log = logging.getLogger("mhcds")
 COVERAGE = "coverage"
 """The prefetch key of Coverages; the service asks for none."""
 BANDS = ((30, "18-29"), (45, "30-44"), (65, "45-64"), (200, "65+"))
@@ -25,6 +28,14 @@ BANDS = ((30, "18-29"), (45, "30-44"), (65, "45-64"), (200, "65+"))
 
 def noted(key: DataKey, site: SiteConfig, judgement: Judgement, sent: Mapping[str, Raw]) -> dict[str, Any]:
     """Fields of an answer's event: results on file, and where a model scored, who and where. sent: the prefetch."""
+    try:
+        return _noted(key, site, judgement, sent)
+    except Exception as error:  # noqa: BLE001  # it is for the record alone, and must cost nobody a card
+        log.error(json.dumps({"event": "not-noted", "site": site.id, "kind": type(error).__name__}))
+        return {}
+
+
+def _noted(key: DataKey, site: SiteConfig, judgement: Judgement, sent: Mapping[str, Raw]) -> dict[str, Any]:
     assessment = judgement.assessment
     chart, pseudonym = assessment.chart, partial(key.pseudonym, site.id)
     found: dict[str, Any] = {"measured": tuple(each.recorded(pseudonym) for each in measured(chart))}

@@ -51,6 +51,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "department": "where the patient was seen, as a pseudonym: clusters of a trial",
         "trial": "in which trial the answer was given",
         "trial.id": "which",
+        "trial.outcome": "of which model",
         "trial.version": "by which version of its protocol",
         "trial.unit": "who or what was assigned, as a pseudonym or a clinic's name in the protocol",
         "trial.stratum": "among which others",

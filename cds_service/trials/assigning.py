@@ -69,7 +69,7 @@ class TrialArm:
             return self._silent(trial, NotScoredReason.TRIAL_NOT_READ, "the store failed")
         except ProtocolChanged as problem:
             return self._silent(trial, NotScoredReason.TRIAL_NOT_RUNNING, str(problem))
-        said = {"id": trial.id, "version": str(trial.version), "unit": unit.name}
+        said = {"id": trial.id, "outcome": outcome, "version": str(trial.version), "unit": unit.name}
         self.exposure = said | {"stratum": stratum, "arm": arm}
         return None if arm == LIVE else NotScoredReason.SILENT
 

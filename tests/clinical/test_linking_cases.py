@@ -18,6 +18,7 @@ from cds_service.settings.monitoring import MonitoringSettings
 
 CASES = tomllib.loads(Path(__file__).with_name("linking_cases.toml").read_text(encoding="utf-8"))["case"]
 FORM = re.compile(r"form (\w+) (?:(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d))? ([+-])|taken back)")
+CONSENTS = {"opted out": "opted-out", "consent denied": "consent-denied"}
 SAME = {"probability": 0.2, "flagged": True, "shown": False}
 
 
@@ -40,7 +41,7 @@ def event(seq: int, line: str, zone: ZoneInfo) -> LinkedEvent:
         seq=seq,
         at=at_site(moment, zone),
         patient="p",
-        consent="opted-out" if "opted out" in parts else "allowed",
+        consent=next((code for words, code in CONSENTS.items() if words in parts), "allowed"),
         scores=tuple(RecordedScore(model=f"depression {version or '3.0.0'}", **SAME) for version in scores),
         measured=tuple(result(part, zone) for part in parts if part.startswith("form")),
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from builders import AS_OF, PATIENT, codeable, given, patient, prefetch_of, resource
 from ehr import ADDRESS, EHR, app_of, hook_request, issuer_table, recorded, settings
@@ -16,10 +18,16 @@ from cds_service.control import acts
 from cds_service.control.acts import Actor, ModeRow
 from cds_service.control.opt_outs import OptOutAct, change_opt_outs
 from cds_service.control.targets import Mode, known_of
-from cds_service.hooks.audit import ON_RECORD_ALONE
-from cds_service.monitoring.linking import episodes
+from cds_service.errors import StoreUnavailable
+from cds_service.hooks.audit import ON_RECORD_ALONE, TO_WATCH_BY
+from cds_service.monitoring import noted
+from cds_service.monitoring.linking import LinkedEvent, episodes, linked
 from cds_service.serving.engine import load_engine
+from cds_service.settings.config import default_config
+from cds_service.settings.monitoring import AuditGroup
+from cds_service.storage.store import Store
 from models.inputs.feature_schema import FEATURES
+from models.inputs.outcomes import OUTCOMES
 
 ENGINE = load_engine()
 PROMPTS = "Condition I10, 300 days ago, problem list"
@@ -65,17 +73,20 @@ class Place:
         patients, ann = [self.runtime.key.pseudonym("north", PATIENT)], Actor("Ann Smith", "page")
         change_opt_outs(self.runtime.store, OptOutAct.ADD, "north", patients, actor=ann, reason="asked", now=AS_OF)
 
-    def call(
+    def post(
         self, *lines: str, who: dict | None = None, more: dict | None = None, chart: tuple[dict, ...] = ()
-    ) -> dict:
-        """The event of a call about a chart with these lines, in an encounter on a ward."""
+    ) -> None:
+        """A call about a chart with these lines, in an encounter on a ward."""
         found = [patient(**(who or {})), *(r for line in lines for r in given(line)), *chart]
         body = hook_request(prefetch=prefetch_of(found) | (more or {}))
         body["context"]["encounterId"] = "e1"
-        answer = self.app.test_client().post(
-            ADDRESS, json=body, headers=EHR(clock=self.now.timestamp()).headers(ADDRESS)
-        )
+        headers = EHR(clock=self.now.timestamp()).headers(ADDRESS)
+        answer = self.app.test_client().post(ADDRESS, json=body, headers=headers)
         assert answer.status_code == 200, answer.get_json()
+
+    def call(self, *lines: str, **more) -> dict:
+        """The event of such a call."""
+        self.post(*lines, **more)
         return recorded(self.runtime.store)[-1]["event"]
 
     def episodes(self, window: Window | None = None):
@@ -182,6 +193,8 @@ def test_groups_are_recorded_where_they_are_switched_on_and_no_model_can_see_the
     on.now = AS_OF + timedelta(hours=1)
     (first, _) = on.episodes()
     assert first.groups == recorded_groups["groups"]
+    switched_off = replace(on.site, monitoring=replace(on.site.monitoring, groups=(AuditGroup.LANGUAGE,)))
+    assert next(e.groups for e in episodes(on.runtime.store, switched_off, None, on.now)) == {"language": "es"}
     kept = b"".join(path.read_bytes() for path in (tmp_path / "on" / "data").glob("mhcds.db*"))
     for text in (WARD, "2054-5", "es-MX", "as told"):
         assert text.encode() not in kept, text
@@ -196,3 +209,43 @@ def test_a_threshold_of_the_site_is_the_one_that_flags(tmp_path: Path) -> None:
         "depression": True,
         "suicidal-ideation": False,
     }
+
+
+def test_while_the_store_is_away_the_log_has_nothing_that_models_are_watched_by(
+    tmp_path: Path, monkeypatch, caplog
+) -> None:
+    place = Place(tmp_path, monitoring={"groups": ["race-ethnicity"]})
+
+    def away(_store: Store, _row: object) -> None:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(Store, "write_answer", away)
+    with caplog.at_level(logging.INFO, logger="mhcds"):
+        place.post(PROMPTS, "PHQ-9, 40 days ago: items 1-9 = 1", who=GROUPED, chart=(visit(),))
+
+    (lost,) = (json.loads(m)["answer"] for m in caplog.messages if "answer-not-stored" in m)
+    assert [set(score) for score in lost["scores"]] == [{"model", "probability", "shown", "flagged"}] * 2
+    assert not set(TO_WATCH_BY) & set(lost)
+    assert not any(word in caplog.text for word in ("measured", "black-or", "30-44", "2026-10-14"))
+    assert place.runtime.key.pseudonym("north", WARD) not in caplog.text
+
+
+def test_what_cannot_be_noted_costs_no_answer(place: Place, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(noted, "measured", lambda _chart: 1 / 0)
+
+    event = place.call(PROMPTS, chart=(visit(),))
+
+    assert (event["status"], event["measured"], event["sex"]) == (200, [], None)
+    (line,) = (json.loads(m) for m in caplog.messages if "not-noted" in m)
+    assert line == {"event": "not-noted", "site": "north", "kind": "ZeroDivisionError"}
+
+
+def test_a_trial_of_one_model_exposes_no_episode_of_the_other() -> None:
+    scores = [{"model": f"{o} 3.0.0", "probability": 0.1, "shown": True, "flagged": True} for o in OUTCOMES]
+    arm = {"id": "wedge", "outcome": "depression", "version": "1", "unit": "a", "stratum": "", "arm": "live"}
+    event = msgspec.convert({"patient": "p", "consent": "allowed", "scores": scores, "trial": arm}, LinkedEvent)
+    event.at, event.seq = AS_OF, 1
+
+    found = {e.outcome: e.exposure and e.exposure.trial for e in linked([event], default_config().site(), AS_OF)}
+
+    assert found == {"depression": "wedge", "suicidal-ideation": None}

@@ -37,7 +37,7 @@ def clinics(tmp_path: Path, engine, monkeypatch: pytest.MonkeyPatch) -> Clinics:
 
 
 def exposure(arm: str, unit: str = "river", stratum: str = "2026-11-30") -> dict:
-    return {"id": "wedge", "version": "1", "unit": unit, "stratum": stratum, "arm": arm}
+    return {"id": "wedge", "outcome": "depression", "version": "1", "unit": unit, "stratum": stratum, "arm": arm}
 
 
 def test_a_clinic_is_silent_until_its_day_and_live_from_then_on(clinics: Clinics) -> None:
