@@ -52,8 +52,10 @@ NOBODY_IS_SMALL: Mapping[CountLevel, tuple[bool, ...]] = {
 """Of each count of a level, in the order of `_parts`, whether nobody in it says something of everybody."""
 NOTHING: Mapping[str, float | None] = {"value": None}
 ROUNDED = 1e-4
-MOST_GROUPS = 12
-OTHER_GROUPS = "others"
+MOST_GROUPS = 8
+BY_MONTH = ("", "sex", "age-band")
+"""What months are told by. The others have more and smaller groups, of all months alone, which bounds the work."""
+OTHER_GROUPS, UNRECORDED = "others", "unrecorded"
 
 
 class Slice(NamedTuple):
@@ -106,8 +108,8 @@ def _slices(episodes: Sequence[Episode]) -> dict[Slice, list[Episode]]:
     kept = _kept_groups(episodes)
     for episode in episodes:
         groups = {by: name if name in kept[by] else OTHER_GROUPS for by, name in _groups_of(episode).items()}
-        for month in (ALL_MONTHS, episode.month):
-            for by, group in groups.items():
+        for by, group in groups.items():
+            for month in (ALL_MONTHS, episode.month) if by in BY_MONTH else (ALL_MONTHS,):
                 found[Slice(month, by, group)].append(episode)
     return dict(found)
 
@@ -117,7 +119,7 @@ def _groups_of(episode: Episode) -> dict[str, str]:
 
 
 def _kept_groups(episodes: Sequence[Episode]) -> dict[str, set[str]]:
-    """By what -> the groups with a name of their own: the largest, of eleven people or more.
+    """By what -> the groups with a name of their own: the largest, and unrecorded, of eleven people or more.
 
     That there is somebody of a smaller one is itself something about a person.
     """
@@ -127,7 +129,7 @@ def _kept_groups(episodes: Sequence[Episode]) -> dict[str, set[str]]:
             people[by][group].add(episode.patient)
     found = {}
     for by, groups in people.items():
-        largest = sorted(groups, key=lambda group: (-len(groups[group]), group))[:MOST_GROUPS]
+        largest = sorted(groups, key=lambda group: (group != UNRECORDED, -len(groups[group]), group))[:MOST_GROUPS]
         found[by] = {group for group in largest if not by or len(groups[group]) >= LEAST_PEOPLE}
     return found
 

@@ -33,6 +33,7 @@ def withheld(
     each count, whether 0 tells something of each person in the cell. also: cells that others have withheld.
     """
     sums = [[key for key in one if key in cells] for one in sums if one[0] in cells]
+    sums = [one for one in sums if len(one) > 1]  # a total that is not split is no sum
     hidden = dict.fromkeys(also, Unsaid.SUBTRACTION)
     hidden |= {key: Unsaid.SMALL for key, parts in cells.items() if _is_small(parts, nobody_is_small)}
     worth = _worth(cells, sums)

@@ -12,6 +12,7 @@ from episodes import episodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cds_service.monitoring import counting
 from cds_service.monitoring.counting import MOST_GROUPS, site_figures
 from cds_service.monitoring.episodes import Episode
 from cds_service.monitoring.month_counts import by_month
@@ -67,7 +68,7 @@ def test_a_group_of_a_few_people_has_no_row_that_would_say_that_there_is_one() -
     assert not [group for group in rows[0].groups if group.by == "language"]  # the total less the others is that group
 
 
-def test_twenty_languages_become_the_twelve_largest_and_the_others() -> None:
+def test_twenty_languages_become_the_largest_and_the_others() -> None:
     months = [f"2026-{month:02}" for month in range(1, 13)]
     made = [
         replace(one, groups={"language": f"l{int((number * 7919 % 1000) ** 0.43)}"})
@@ -78,6 +79,20 @@ def test_twenty_languages_become_the_twelve_largest_and_the_others() -> None:
 
     assert len({group.group for group in rows[0].groups if group.by == "language"}) == MOST_GROUPS + 1
     assert not rows[0].everyone.unsaid
+
+
+def test_thirty_languages_in_two_years_make_no_more_cells_than_ten_and_none_by_month() -> None:
+    months = [f"{year}-{month:02}" for year in (2025, 2026) for month in range(1, 13)]
+    made = [
+        replace(one, groups={"language": f"l{number % 30}"}) for number, one in enumerate(episodes(900, months=months))
+    ]
+
+    slices = counting._slices(made)
+
+    by_language = {one for one in slices if one.by == "language"}
+    assert {one.month for one in by_language} == {""}
+    assert len(by_language) == MOST_GROUPS + 1
+    assert len(slices) <= (len(months) + 1) * 8 + len(by_language)
 
 
 def test_many_visits_of_few_people_are_few_people() -> None:
