@@ -46,7 +46,14 @@ def protocol(design: str) -> str:
 def answer(place, trial, unit: TrialUnit, patient: str, at: datetime, rng) -> list[NewEvent]:
     """An answer with its score, and days later one that finds the questionnaire answered, in a share by arm."""
     stratum, arm = assign(place, KEY, trial, unit, at.date(), at)
-    exposure = {"id": trial.id, "version": "1", "unit": unit.name, "stratum": stratum, "arm": arm}
+    exposure = {
+        "id": trial.id,
+        "outcome": trial.outcome,
+        "version": "1",
+        "unit": unit.name,
+        "stratum": stratum,
+        "arm": arm,
+    }
     score = {"model": "depression 3.0.0", "probability": 0.3, "shown": arm == "live", "flagged": True, "inputs": ""}
     event = {"service": "s", "status": 200, "patient": patient, "scores": [score], "trial": exposure}
     events = [NewEvent(site="north", kind=AuditKind.ANSWER, at=at.isoformat(), event=event)]
