@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cds_service.monitoring.episodes import Episode
+from cds_service.monitoring.episodes import UNRECORDED, Episode
 from cds_service.monitoring.month_counts import Reference, input_figures, score_bins
 from cds_service.monitoring.site_figures import (
     ALL_MONTHS,
@@ -55,7 +55,7 @@ ROUNDED = 1e-4
 MOST_GROUPS = 8
 BY_MONTH = ("", "sex", "age-band")
 """What months are told by. The others have more and smaller groups, of all months alone, which bounds the work."""
-OTHER_GROUPS, UNRECORDED = "others", "unrecorded"
+OTHER_GROUPS = "others"
 
 
 class Slice(NamedTuple):

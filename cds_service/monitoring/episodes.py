@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+UNRECORDED = "unrecorded"
+"""The group of whoever's chart says nothing of one, as `fhir_adapters.reading.audit_groups` records it too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:

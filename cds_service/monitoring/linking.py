@@ -14,12 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from cds_service.burden.on_record import EventOnRecord, Window, opted_out, recorded
-from cds_service.monitoring.episodes import Episode, Exposure
+from cds_service.monitoring.episodes import UNRECORDED, Episode, Exposure
 from cds_service.settings.sites import SiteConfig
 from cds_service.storage.chain import AuditKind
 from cds_service.storage.store import Store
 from fhir_adapters.facts import Consent
-from fhir_adapters.reading.audit_groups import UNRECORDED
 
 LINKED = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.READING.value)
 # An episode begins where the one before it has ended, so scores of some time before the first day are read too.

@@ -24,11 +24,14 @@ from smart_launch.errors import EhrFailed
 from smart_launch.forms import entry, result
 from smart_launch.launch.signer import with_name
 from smart_launch.oauth.scopes import CONSENT, READ_TYPES
+from smart_launch.pages.streaming import stream_if_slow
 from smart_launch.session.sessions import User
 
 
 @pytest.fixture
-def desk_of(server, tmp_path):
+def desk_of(server, tmp_path, monkeypatch):
+    # On a busy machine a page takes more than a second, and is none the worse for it.
+    monkeypatch.setitem(stream_if_slow.__kwdefaults__, "at_once_s", 60.0)
     with desks(server, tmp_path) as make:
         yield make
 

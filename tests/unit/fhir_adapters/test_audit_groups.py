@@ -9,7 +9,8 @@ from datetime import date
 import pytest
 from sources import ROOT, modules, tree_of
 
-from fhir_adapters.reading.audit_groups import language, payer, race_ethnicity
+from cds_service.monitoring import episodes
+from fhir_adapters.reading.audit_groups import UNRECORDED, language, payer, race_ethnicity
 
 TODAY = date(2026, 11, 23)
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
@@ -104,3 +105,4 @@ def test_one_module_alone_reads_the_groups_and_it_only_records_them() -> None:
     }
 
     assert readers == {"cds_service/monitoring/noted.py"}
+    assert episodes.UNRECORDED == UNRECORDED
