@@ -63,7 +63,7 @@ demo: setup ## the service with a small demo EHR on loopback, and real cards; Ct
 test-fast: setup ## the tests without servers and browser, about a minute (ARGS="..." adds words for pytest)
 	$(BIN)/python -m pytest -n auto $(SIDE_BY_SIDE) tests/property tests/contract tests/unit tests/clinical tests/architecture $(ARGS)
 
-test: setup ## the whole test suite, about six minutes on two cores
+test: setup ## the whole test suite, about half an hour on two cores
 	$(BIN)/python -m pytest -n $(ONE_MORE) $(SIDE_BY_SIDE) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, language

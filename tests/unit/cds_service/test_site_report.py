@@ -81,7 +81,7 @@ def test_the_page_is_one_file_without_a_script_or_anything_from_elsewhere():
 
 def test_a_board_reads_at_the_top_what_fits_what_does_not_and_for_whom():
     text = said(half_a_year())
-    short = text[text.index("Its safety cards") : text.index("What the service did")]
+    short = text[text.index("The safety cards") : text.index("What the service did")]
 
     assert "Its estimates are too low here: have it recalibrated." in short
     assert "Thoughts of self-harm (version 3.0.0, is recorded, not shown). Among the" in short
