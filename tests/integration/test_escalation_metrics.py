@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ehr import app_of, kept_in, private, served, settings
+from episodes import episodes
 from governance_desk import PAGED, fill_escalations
 from hook_calls import client_of
 
@@ -16,6 +17,8 @@ from cds_service.errors import StoreUnavailable
 from cds_service.escalation import escalations
 from cds_service.escalation.records import one
 from cds_service.hooks import audit
+from cds_service.monitoring.counting import site_figures
+from cds_service.monitoring.site_figures import write_figures
 from cds_service.serving import escalation_metrics
 from cds_service.storage.opening import open_store
 from cds_service.storage.tables import delivery, escalation
@@ -220,6 +223,8 @@ def test_cards_that_a_limit_held_back_are_counted_by_topic_and_limit(tmp_path, m
 
 def test_every_metric_that_an_example_rule_names_is_there(app) -> None:
     fill_escalations(app)
+    runtime = app.extensions["mhcds"]
+    write_figures(runtime.store, "north", site_figures(episodes(600), threshold=0.2, now=runtime.now()))
     rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 
     text = app.test_client().get("/metrics").text
