@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from at_once import failures_of_two
 from ehr import mhcds, settings
 from episodes import episodes
 
@@ -350,7 +351,7 @@ def test_of_two_processes_at_once_one_demotes(store, monkeypatch) -> None:
     set_mode(store, Mode.LIVE)
     told(store, [False] * 22)
     both, act = threading.Barrier(2, timeout=60), acting._demoted
-    done, failures = [], []
+    done = []
 
     def together(*args) -> bool:
         both.wait()
@@ -359,19 +360,7 @@ def test_of_two_processes_at_once_one_demotes(store, monkeypatch) -> None:
 
     monkeypatch.setattr(acting, "_demoted", together)
 
-    def work() -> None:
-        try:
-            run(store)
-        except Exception as error:  # noqa: BLE001  # shown below
-            failures.append(error)
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-
-    assert failures == []
+    assert failures_of_two(lambda: run(store)) == []
     assert sorted(done) == [False, True]
     assert len(opened(store)) == 1
     acted = [e for e in store.rows(audit_event) if e["kind"] == AuditKind.MODE]

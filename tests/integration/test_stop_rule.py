@@ -10,6 +10,7 @@ from hashlib import sha256
 from types import SimpleNamespace
 
 import pytest
+from at_once import failures_of_two
 
 from cds_service.burden import stop_rule
 from cds_service.burden.stop_rule import apply_stop_rule
@@ -228,21 +229,9 @@ def test_of_two_workers_at_once_one_stops_it(store, monkeypatch) -> None:
         return found
 
     monkeypatch.setattr(stop_rule, "_stopped_by", together)
-    failures = []
+    settings = ServiceConfig(sites=config().sites[:1], mode="development")
 
-    def work() -> None:
-        try:
-            apply_stop_rule(store, ServiceConfig(sites=config().sites[:1], mode="development"), ENGINE, NOW)
-        except Exception as error:  # noqa: BLE001  # shown below
-            failures.append(error)
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-
-    assert failures == []
+    assert failures_of_two(lambda: apply_stop_rule(store, settings, ENGINE, NOW)) == []
     assert modes(store) == {"north": "silent"}
     assert len(opened(store)) == 1
     acted = [e for e in store.rows(audit_event) if e["kind"] == AuditKind.MODE]
