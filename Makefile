@@ -60,7 +60,7 @@ setup: ## the virtual environment in .venv, from the hashed lock (the targets be
 demo: setup ## the service with a small demo EHR on loopback, and real cards; Ctrl-C ends it
 	@$(BIN)/mhcds demo $(ARGS)
 
-test-fast: setup ## the tests without servers and browser, about a minute (ARGS="..." adds words for pytest)
+test-fast: setup ## the tests without servers and browser, about six minutes (ARGS="..." adds words for pytest)
 	$(BIN)/python -m pytest -n auto $(SIDE_BY_SIDE) tests/property tests/contract tests/unit tests/clinical tests/architecture $(ARGS)
 
 test: setup ## the whole test suite, about half an hour on two cores
