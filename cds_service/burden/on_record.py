@@ -45,8 +45,13 @@ class Window:
 
 def latest_months(today: date) -> Window:
     """This month and the two before it."""
-    month = today.year * 12 + today.month - 3
-    return Window(since=date(month // 12, month % 12 + 1, 1), until=today + timedelta(days=1))
+    return Window(since=first_of_month(today, months_back=2), until=today + timedelta(days=1))
+
+
+def first_of_month(day: date, *, months_back: int) -> date:
+    """The first day of the month that is so many before a day's own."""
+    month = day.year * 12 + day.month - 1 - months_back
+    return date(month // 12, month % 12 + 1, 1)
 
 
 class EventOnRecord(msgspec.Struct, kw_only=True):

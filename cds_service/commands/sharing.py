@@ -43,8 +43,9 @@ def evaluate_site(  # an option each
 
     It is recorded who wrote it. Nobody who opted out is in it.
     """
-    from cds_service.burden.on_record import Window
+    from cds_service.burden.on_record import Window, first_of_month
     from cds_service.commands.options import one_line
+    from cds_service.monitoring.daily import closed_months
     from cds_service.monitoring.linking import episodes
     from cds_service.monitoring.sharing import record_shared, refused, shared_before
 
@@ -52,8 +53,8 @@ def evaluate_site(  # an option each
     by = one_line(by, "--by")
     with opened(folder, ready=True) as (config, store):
         of_site = config.site(site)
-        latest = _month_before(of_site.day(now) - timedelta(days=of_site.monitoring.outcome_days))
-        ends = (since or _year_up_to(last or latest), last or latest)
+        latest = first_of_month(closed_months(of_site, now).until, months_back=1)
+        ends = (since or first_of_month(last or latest, months_back=11), last or latest)
         first, final = (f"{end:%Y-%m}" for end in ends)
         if not first <= final <= f"{latest:%Y-%m}":
             found = f"expected whole months up to {latest:%Y-%m} (its outcome windows have passed)"
@@ -194,15 +195,6 @@ def _pooled_words(pooled: dict[str, Any]) -> str:
 def _words(figure: Figure) -> str:
     value, low, high = figure["value"], figure["low"], figure["high"]
     return "not known" if value is None or low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _month_before(day: date) -> date:
-    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
-
-
-def _year_up_to(last: date) -> date:
-    months = last.year * 12 + last.month - 12
-    return date(months // 12, months % 12 + 1, 1)
 
 
 def _month_after(month: str) -> date:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cds_service.monitoring.episodes import UNRECORDED, Episode
+from cds_service.monitoring.episodes import LEAST_PEOPLE, UNRECORDED, Episode
 from cds_service.monitoring.month_counts import Reference, input_figures, score_bins
 from cds_service.monitoring.site_figures import (
     ALL_MONTHS,
@@ -28,7 +28,7 @@ from cds_service.monitoring.site_figures import (
     SiteFigures,
     Unsaid,
 )
-from cds_service.monitoring.suppression import LEAST_PEOPLE, Parts, withheld
+from cds_service.monitoring.suppression import Parts, withheld
 from models.evaluation import clustered, metrics
 
 Weigh = Callable[..., Mapping[str, metrics.Figure] | None]

@@ -20,13 +20,11 @@ from typing import Literal
 import numpy as np
 
 from cds_service.control.targets import Mode
-from cds_service.monitoring.episodes import Episode
+from cds_service.monitoring.episodes import LEAST_PEOPLE, Episode
 from cds_service.settings.approvals import Approval, Criterion, Measure
 from cds_service.settings.monitoring import MonitoringSettings
 from models.evaluation.sequential import error_of, evidence
 
-LEAST_PEOPLE = 11
-"""Before nothing is decided: what an incident says is sent, and of fewer people nothing is."""
 Role = Literal["success", "exit"]
 
 

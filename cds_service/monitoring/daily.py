@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from cds_service.burden.figures import Durations, durations
-from cds_service.burden.on_record import EventOnRecord, Window, on_record, opted_out, recorded
+from cds_service.burden.on_record import EventOnRecord, Window, first_of_month, on_record, opted_out, recorded
 from cds_service.monitoring.counting import Weigh, site_figures
 from cds_service.monitoring.episodes import Episode
 from cds_service.monitoring.month_counts import Reference, by_month
@@ -47,8 +47,7 @@ def closed_months(site: SiteConfig, now: datetime) -> Window:
     So figures change once a month, and not from day to day by one person.
     """
     until = (site.day(now) - timedelta(days=site.monitoring.outcome_days)).replace(day=1)
-    month = until.year * 12 + until.month - 1 - MONTHS
-    since = date(month // 12, month % 12 + 1, 1)
+    since = first_of_month(until, months_back=MONTHS)
     if site.audit_days is not None:
         kept = site.day(now) - timedelta(days=site.audit_days)
         since = max(since, (kept.replace(day=1) + timedelta(days=31)).replace(day=1))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+LEAST_PEOPLE = 11
+"""No figure of fewer people leaves the store."""
 UNRECORDED = "unrecorded"
 """The group of whoever's chart says nothing of one, as `fhir_adapters.reading.audit_groups` records it too."""
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from cds_service.burden.figures import CardFigures, Durations
 from cds_service.monitoring.costs import Costs
 from cds_service.monitoring.criteria import ModelCriteria
+from cds_service.monitoring.episodes import LEAST_PEOPLE
 from cds_service.monitoring.experience import Experience
 from cds_service.monitoring.site_figures import (
     ALL_MONTHS,
@@ -34,7 +35,6 @@ from cds_service.monitoring.site_figures import (
 from explanations.pictures.small_plots import hundred, interval
 from smart_launch.chart.opinions import NEAR_MISS
 
-SMALL = 11
 FITS = (0.8, 1.25)
 """Observed over expected within which a level is said to fit: a fifth of the people expected, either way."""
 LEAST_ASKED = 0.5
@@ -158,8 +158,8 @@ def about(count: int | None) -> str:
     if count == 0:
         return "none"
     return (
-        f"fewer than {SMALL}"
-        if count < SMALL
+        f"fewer than {LEAST_PEOPLE}"
+        if count < LEAST_PEOPLE
         else f"about {(count + 5) // 10 * 10:,}".replace(",", "\N{NO-BREAK SPACE}")
     )
 
@@ -233,8 +233,8 @@ def minutes(found: Durations | None) -> str:
     """A median in minutes, or hours from two hours on."""
     if found is None or not found.n:
         return "not measured here"
-    if found.n < SMALL or found.median is None:
-        return f"fewer than {SMALL} cases"
+    if found.n < LEAST_PEOPLE or found.median is None:
+        return f"fewer than {LEAST_PEOPLE} cases"
     return f"{found.median:.0f} min" if found.median < 120 else f"{found.median / 60:.0f} h"
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 import sqlalchemy as sa
 
+from cds_service.monitoring.episodes import LEAST_PEOPLE
 from cds_service.monitoring.site_figures import GroupFigures, OutcomeFigures, SiteEstimate, SiteFigures
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.store import Store
@@ -26,7 +27,6 @@ from cds_service.storage.tables import audit_event
 from models.evaluation.metrics import SCALES, Z_95, Figure
 
 FORMAT: Literal[1] = 1
-SMALL = 11
 ROUNDED_TO = 20
 LEAST_WITH_FIGURES = 20
 STEP = 1.4
@@ -139,7 +139,7 @@ def shared_noisy(measured: int, positive: int, figures: Mapping[str, Figure | No
         for name, figure in figures.items()
         if figure is not None and figure["value"] is not None
     }
-    shown = [None if count < SMALL else coarse(count) for count in (measured, positive)]
+    shown = [None if count < LEAST_PEOPLE else coarse(count) for count in (measured, positive)]
     return SharedGroup(measured=shown[0], positive=shown[1], observed=SharedOutcome(**observed))
 
 

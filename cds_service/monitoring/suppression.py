@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from cds_service.monitoring.episodes import LEAST_PEOPLE
 from cds_service.monitoring.site_figures import Unsaid
 
-LEAST_PEOPLE = 11
 Key = TypeVar("Key", bound=Hashable)
 Parts = tuple[frozenset[str], ...]
 """Of a cell the people of each of its counts, such as those with and those without the outcome: shown all or none."""

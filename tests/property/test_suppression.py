@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from cds_service.monitoring import counting
 from cds_service.monitoring.counting import MOST_GROUPS, site_figures
-from cds_service.monitoring.episodes import Episode
+from cds_service.monitoring.episodes import LEAST_PEOPLE, Episode
 from cds_service.monitoring.month_counts import by_month
 from cds_service.monitoring.site_figures import CountLevel, SiteFigures
-from cds_service.monitoring.suppression import LEAST_PEOPLE, withheld
+from cds_service.monitoring.suppression import withheld
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 PRIME = 2**31 - 1
