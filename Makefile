@@ -27,7 +27,7 @@ HEALTHCHAIN_KEY = $$(cksum < requirements/benchmark.txt)
 PROJECT_KEY = $$(cksum < pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden trial-simulation site-years messages pictures wheel clean
+.PHONY: help setup demo test test-fast fuzz fuzz-http reading-shapes defects bench check format lock train drop-folds evaluate transport golden trial-simulation site-years messages translations pictures gallery wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,12 +66,12 @@ test-fast: setup ## the tests without servers and browser, about six minutes (AR
 test: setup ## the whole test suite, about half an hour on two cores
 	$(BIN)/python -m pytest -n $(ONE_MORE) $(SIDE_BY_SIDE) $(ARGS)
 
-check: setup ## format, lint, types, import contracts, language
+check: setup ## format, lint, types, import contracts, language, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q tests/architecture/test_language.py
+	$(BIN)/python -m pytest -q tests/architecture/test_language.py tests/architecture/test_spelling.py
 
 format: setup ## rewrite the sources in the agreed format, with the lints that mend themselves
 	$(BIN)/ruff check --fix-only .
@@ -124,7 +124,7 @@ transport: setup ## how the shipped models rank people of NSDUH and YRBS: models
 	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/unit/models/test_transport_page.py
 
 golden: setup ## rewrite the pages that tests hold to be generated (review the difference before committing)
-	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/architecture/test_safety_case.py tests/unit/cds_service/test_demo_patients.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py tests/integration/test_alert_burden.py $(ARGS)
+	MHCDS_REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/clinical/test_reference_page.py tests/architecture/test_safety_case.py tests/unit/cds_service/test_demo_patients.py tests/unit/models/test_figures.py tests/unit/models/test_transport_page.py tests/unit/explanations/test_plots.py tests/unit/cds_service/test_card_texts.py tests/contract/test_data_needs.py tests/contract/test_discovery.py tests/contract/test_conformance.py tests/integration/test_alert_burden.py $(ARGS)
 
 trial-simulation: setup ## 1,000 trials of each design whose true effect is known: docs/generated/trial-simulation.md (five minutes)
 	PYTHONPATH=.:tests $(BIN)/python tests/trial_simulation.py --write $(ARGS)
@@ -132,11 +132,17 @@ trial-simulation: setup ## 1,000 trials of each design whose true effect is know
 site-years: setup ## what criteria say of made-up site-years, and when: docs/generated/site-years.md (two minutes)
 	PYTHONPATH=.:tests $(BIN)/python tests/site_years.py --write $(ARGS)
 
-messages: setup ## gather the texts for translators, in smart_launch/locale/app.pot and explanations/locale/explanations.pot
-	PYTHONPATH=. $(BIN)/python tests/message_templates.py
+messages: setup ## gather the texts for translators in the .pot files of explanations/locale and smart_launch/locale
+	PYTHONPATH=.:tests $(BIN)/python tests/message_templates.py
+
+translations: setup ## merge those texts into the .po files of every language; what is like an earlier text is marked fuzzy
+	PYTHONPATH=.:tests $(BIN)/python tests/message_templates.py --update $(ARGS)
 
 pictures: setup ## take the pictures of README and docs anew, from this build (needs Chromium; ARGS="names")
 	PYTHONPATH=.:tests $(BIN)/python tests/pictures.py $(ARGS)
+
+gallery: setup ## docs/gallery.html: every card, picture, form and patient page, live in one file (ARGS=--check: axe over each, four minutes)
+	PYTHONPATH=.:tests $(BIN)/python tests/gallery.py $(ARGS)
 
 wheel: setup ## build the distribution into dist/
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-index --no-build-isolation --wheel-dir dist .

@@ -24,6 +24,7 @@ from cds_service.commands.store import db, smart
 from cds_service.commands.subscription import subscription
 from cds_service.commands.switch import switch
 from cds_service.commands.training import evaluate, train, transport
+from cds_service.commands.translations import translations
 from cds_service.commands.trial import trial
 from cds_service.demo_ehr.command import demo
 
@@ -37,8 +38,8 @@ def main() -> None:
 
 COMMANDS = (
     serve, demo, assess, check_config, switch, mode, opt_out, audit, incident, escalation, drill, subscription,
-    trial, figures, monitor, db, smart, train, evaluate, transport, recalibrate, drift, evaluate_site, pool,
-    compare_published,
+    trial, figures, monitor, translations, db, smart, train, evaluate, transport, recalibrate, drift, evaluate_site,
+    pool, compare_published,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -17,7 +17,7 @@ from cds_service.backend.backend import Backend
 from cds_service.control.snapshot import ControlReader
 from cds_service.control.switch_file import SwitchFile
 from cds_service.control.targets import known_of
-from cds_service.documents import about, discovery, model_card, openapi
+from cds_service.documents import about, discovery, model_card, openapi, patients
 from cds_service.hooks import call as hooks
 from cds_service.hooks import control_routes, escalation_routes, feedback
 from cds_service.keys.data_key import DataKey, new_key
@@ -91,7 +91,8 @@ def create_app(
     app.register_blueprint(ops.create_blueprint(runtime))
     app.register_blueprint(model_card.create_blueprint(runtime))
     app.register_blueprint(openapi.create_blueprint())
-    app.register_blueprint(about.create_blueprint())
+    app.register_blueprint(about.create_blueprint(runtime))
+    app.register_blueprint(patients.create_blueprint(runtime))
     smart_app.register(app, runtime)
     if first.governance is not None:
         from cds_service.governance import routes as governance  # noqa: PLC0415  # Authlib, for these pages alone

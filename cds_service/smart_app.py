@@ -16,9 +16,11 @@ from cds_service.escalation.desk import AppDesk
 from cds_service.hooks.app_links import topic_of
 from cds_service.incidents.near_misses import ReportingRows
 from cds_service.serving.runtime import Runtime
+from cds_service.serving.site_facts import measured_here, patient_facts
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.deployment import APP_SLOTS, LAUNCH_SLOTS
 from cds_service.settings.service_ids import ServiceId
+from cds_service.settings.sites import SiteConfig
 from cds_service.trust.admission import CallSlots
 from cds_service.trust.client_address import client_address
 from explanations.judgement.alert_limits import Limited
@@ -32,7 +34,6 @@ from smart_launch.launch import begin as launch
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.pages.blueprint import register as register_pages
-from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime
 from smart_launch.session.sessions import Session
 from smart_launch.settings import AppSettings, AppSite
@@ -54,7 +55,6 @@ def register(app: Flask, runtime: Runtime) -> None:
     desk = AppDesk(store=runtime.store, key=runtime.key, config=runtime.config, now=runtime.now)
     app_runtime = AppRuntime(
         settings=lambda: app_settings(runtime.config()),
-        language=app_language,
         engine=runtime.engine,
         store=ReportingRows(runtime.store),
         keys=lambda: runtime.config().own_keys(),
@@ -72,6 +72,8 @@ def register(app: Flask, runtime: Runtime) -> None:
         escalation=desk.of,
         escalate=desk.escalate,
         acknowledge=desk.acknowledge,
+        patient_facts=lambda site: patient_facts(runtime, (runtime.config().site(site),)),
+        measured_here=lambda site: measured_here(runtime, runtime.config().site(site)),
     )
     app.extensions["mhcds-smart"] = app_runtime
     _below(app, lambda: urlsplit(runtime.config().address or NOWHERE).path)
@@ -121,18 +123,21 @@ def make_ready(config: ServiceConfig) -> None:
 
 def app_settings(config: ServiceConfig) -> AppSettings:
     """The app's part of the settings."""
-    sites = tuple(
-        AppSite(
-            id=site.id,
-            reading=site.reading,
-            notices=site.cards,
-            thresholds=site.thresholds,
-            models=site.models,
-            registrations=site.smart,
-        )
-        for site in config.sites
-    )
+    sites = tuple(map(app_site, config.sites))
     return AppSettings(sites=sites, address=config.address or NOWHERE, local=config.mode != "production")
+
+
+def app_site(site: SiteConfig) -> AppSite:
+    """A site as the app sees it."""
+    return AppSite(
+        id=site.id,
+        reading=site.reading,
+        notices=site.cards,
+        thresholds=site.thresholds,
+        models=site.models,
+        registrations=site.smart,
+        languages=site.languages,
+    )
 
 
 def _control(runtime: Runtime, site: str, patient: str, user: str | None) -> Control:

@@ -1,8 +1,9 @@
 """What can go wrong while explaining.
 
 ExplanationError
-├── NotExact           the reasons do not add up to the score
-└── PhrasesIncomplete  something that can be shown has no wording
+├── CatalogueUnreadable  a message catalogue is no .po file
+├── NotExact             the reasons do not add up to the score
+└── PhrasesIncomplete    something that can be shown has no wording
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 
 class ExplanationError(Exception):
     """Base of this package."""
+
+
+class CatalogueUnreadable(ExplanationError):
+    """A message catalogue is no `.po` file."""
 
 
 class NotExact(ExplanationError):

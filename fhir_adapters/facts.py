@@ -264,6 +264,19 @@ class RiskAssessment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PsychosocialAssessment:
+    """An entry whose words name a psychosocial assessment. `complete`: done.
+
+    `understood`: its words say that one was made, and nothing more.
+    """
+
+    reference: str
+    when: When | None
+    complete: bool = True
+    understood: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyPlan:
     """A care plan whose words name a safety or crisis plan, made at `when`, in force from `begins` to `ends`.
 
@@ -428,6 +441,7 @@ class PatientRecord:
     labels. `medicines` are the active ones, perhaps of an incomplete list; `past_medicines` those known to be over, of
     the classes that the models know. `safety_plans`, `bookings` and `unreadable_steps` (unreadable care plans and
     appointments) are filled only where steps after a finding are read.
+    `spoken`: the languages of the patient (BCP 47, lower case), the preferred ones first.
     """
 
     patient_id: str
@@ -442,6 +456,7 @@ class PatientRecord:
     events: tuple[CodedEvent, ...] = ()
     visits: tuple[Visit, ...] = ()
     risk_assessments: tuple[RiskAssessment, ...] = ()
+    psychosocial: tuple[PsychosocialAssessment, ...] = ()
     medicines: tuple[MedicineUse, ...] = ()
     past_medicines: tuple[MedicineUse, ...] = ()
     safety_plans: tuple[SafetyPlan, ...] = ()
@@ -455,6 +470,7 @@ class PatientRecord:
     unknown: tuple[Unknown, ...] = ()
     consent: Consent = Consent.ALLOWED
     withheld: int = 0
+    spoken: tuple[str, ...] = ()
     by_name: dict[str, Fact] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

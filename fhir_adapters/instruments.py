@@ -59,7 +59,8 @@ class InstrumentSpec:
     depression_cut: the total from which depression is followed up (R6); severe_total: from which, sooner.
     safety: None where no single graded item asks about self-harm. negative_items: those that a complete negative
     answers with no (R3); None: it never lowers a finding.
-    administered: the app offers it (`writing/forms/`). site_map: a site may map its items.
+    asked_from: the lowest age in years at which the app asks it (`writing/forms/`); None: it never does. site_map: a
+    site may map its items.
     input_only: used only as a model input. home: its own page, by guideline link.
     """
 
@@ -73,7 +74,7 @@ class InstrumentSpec:
     severe_total: int | None
     safety: SafetyItem | None
     negative_items: tuple[str, ...] | None
-    administered: bool
+    asked_from: int | None
     site_map: bool
     input_only: bool
     home: str | None
@@ -144,57 +145,61 @@ class Instrument(StrEnum):
         title="PHQ-9", family="phq-9", code_group="phq9", home=None,
         items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
         safety=SafetyItem(item="9", positive_days=14, further=()), negative_items=None,
-        administered=True, site_map=False, input_only=False,
+        asked_from=18, site_map=False, input_only=False,
     )  # fmt: skip
     PHQ9M = "phq-9m", InstrumentSpec(
         title="PHQ-9M", family="phq-9", code_group="phq9m", home=None,
         items=numbered(9), scale=FREQUENCY, bands=PHQ_BANDS, depression_cut=10, severe_total=20,
         safety=SafetyItem(item="9", positive_days=14, further=("past_month_thoughts", "lifetime_attempt")),
-        negative_items=None, administered=False, site_map=True, input_only=False,
+        negative_items=None, asked_from=None, site_map=True, input_only=False,
     )  # fmt: skip
     PHQ2 = "phq-2", InstrumentSpec(
         title="PHQ-2", family="phq-2", code_group="phq2", home=None,
         items=numbered(2), scale=FREQUENCY, bands=None, depression_cut=3, severe_total=None,  # cut: Arroll 2010
-        safety=None, negative_items=None, administered=True, site_map=False, input_only=False,
+        safety=None, negative_items=None, asked_from=18, site_map=False, input_only=False,
     )  # fmt: skip
-    # EPDS asks about the past seven days; no LOINC code was found for item 10, so a site maps it.
+    # EPDS asks about the past seven days; no LOINC code was found for item 10, so a site maps it, as we our form.
     EPDS = "epds", InstrumentSpec(
         title="EPDS", family="epds", code_group="epds", home=None,
         items=numbered(10), scale=EPDS_OPTIONS, bands=None, depression_cut=13, severe_total=None,
         safety=SafetyItem(item="10", positive_days=7, further=()), negative_items=None,
-        administered=False, site_map=True, input_only=False,
+        asked_from=18, site_map=True, input_only=False,
     )  # fmt: skip
     CSSRS = "c-ssrs", InstrumentSpec(
         title="C-SSRS", family="c-ssrs", code_group="cssrs.screener", home="cssrs-triage",
         items=(*numbered(6, "q"), "q6_recent"), scale=None, bands=None, depression_cut=None, severe_total=None,
-        safety=None, negative_items=("q1", "q2", "q6"), administered=False, site_map=True, input_only=False,
+        safety=None, negative_items=("q1", "q2", "q6"), asked_from=None, site_map=True, input_only=False,
     )  # fmt: skip
+    # Validated from 8 years on (NIMH's toolkit; docs/clinical-sources.md S3).
     ASQ = "asq", InstrumentSpec(
         title="ASQ", family="asq", code_group="asq", home="nimh-asq",
         items=(*numbered(4, "q"), "acuity"), scale=None, bands=None, depression_cut=None, severe_total=None,
-        safety=None, negative_items=numbered(4, "q"), administered=False, site_map=True, input_only=False,
+        safety=None, negative_items=numbered(4, "q"), asked_from=8, site_map=True, input_only=False,
     )  # fmt: skip
     # The overall result of a screen that is not named: 93374-7 is used by several.
     RISK_LEVEL = "risk-level", InstrumentSpec(
         title="Suicide risk screen", family="risk-level", code_group=None, home=None,
         items=(), scale=None, bands=None, depression_cut=None, severe_total=None,
-        safety=None, negative_items=None, administered=False, site_map=False, input_only=False,
+        safety=None, negative_items=None, asked_from=None, site_map=False, input_only=False,
     )  # fmt: skip
     GAD7 = "gad-7", InstrumentSpec(
         title="GAD-7", family="gad-7", code_group="gad7", home=None,
         items=numbered(7), scale=FREQUENCY, bands=GAD_BANDS, depression_cut=None, severe_total=None,
-        safety=None, negative_items=None, administered=False, site_map=False, input_only=False,
+        safety=None, negative_items=None, asked_from=18, site_map=False, input_only=False,
     )  # fmt: skip
     AUDITC = "audit-c", InstrumentSpec(
         title="AUDIT-C", family="audit-c", code_group="auditc", home=None,
         items=numbered(3), scale=DRINKING, bands=None, depression_cut=None, severe_total=None,
-        safety=None, negative_items=None, administered=False, site_map=False, input_only=True,
+        safety=None, negative_items=None, asked_from=18, site_map=False, input_only=True,
     )  # fmt: skip
 
 
 SAFETY_ITEMS = {i: i.spec.safety for i in Instrument if i.spec.safety}
 DEPRESSION_CUTS = {i: i.spec.depression_cut for i in Instrument if i.spec.depression_cut}
+# The item whose answer 0 ends the form, so that the total is 0: after "Never" the AUDIT skips to its questions 9
+# and 10, which are beyond the AUDIT-C (WHO/MSD/MSB/01.6a, interview version, in public copies).
+ENDED_BY = {Instrument.AUDITC: "1"}
 SUICIDE_SCREENS = tuple(i for i in Instrument if i.spec.yes_no)
 # The nine-item PHQ, for adults and for adolescents: the rules treat both alike.
 NINE_ITEM_PHQ = tuple(i for i in Instrument if i.spec.family == Instrument.PHQ9.spec.family)
-ADMINISTERED = tuple(i for i in Instrument if i.spec.administered)
+ADMINISTERED = tuple(i for i in Instrument if i.spec.asked_from is not None)

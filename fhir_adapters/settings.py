@@ -15,7 +15,7 @@ class ReadSettings:
 
     zone: the calendar by which days are counted (rule R1). maps: forms without standard codes. fhir_bases: the servers
     that may be read, and whose references are the site's own; none: this machine only. budget_s: seconds for all
-    reads of one call.
+    reads of one call. psychosocial: whether assessments of that name are looked for, which takes time (rule R15).
     """
 
     zone: tzinfo = UTC
@@ -23,3 +23,4 @@ class ReadSettings:
     fhir_bases: tuple[str, ...] = ()
     consent: ConsentSettings = field(default_factory=ConsentSettings)
     budget_s: float = 2.0
+    psychosocial: bool = True

@@ -16,8 +16,9 @@ from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.control import UNCONTROLLED, Control
 from explanations.judgement.escalation import Done, Escalation
 from explanations.judgement.judge import Judgement
-from explanations.words.language import Language
 from explanations.words.notices.notice import Notice
+from explanations.words.pages.learning import MeasuredHere
+from explanations.words.patient.page import PatientFacts
 from models.rules.findings import Topic
 from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
@@ -34,7 +35,7 @@ Stored = TypeVar("Stored", bound=msgspec.Struct)
 class AppRuntime:
     """One process of the app. `now` and `new_secret` are its only clock and randomness.
 
-    language: by locale. seal, unseal: with the deployment's key; unseal raises ValueError for anything else.
+    seal, unseal: with the deployment's key; unseal raises ValueError for anything else.
     control: what a page for this site, patient and user may use and show.
     client_address: a pseudonym of the network address that the current request comes from.
     topic_of: the topic of our card named by an appContext, if it is for this site and patient, else None.
@@ -43,10 +44,10 @@ class AppRuntime:
     did this; False: it is not of the session's patient.
     limits: which cards of these notices the session's user would not be shown now. snooze: keeps the reason that they
     gave on a notice of this topic, by its code and what the notice rests on (`Behind.snoozed_as`; None: not limited).
+    patient_facts: what the page for patients says of a site. measured_here: what its outcomes say of its models.
     """
 
     settings: Callable[[], AppSettings]
-    language: Callable[[str], Language]
     engine: Engine
     store: AppStore
     keys: Callable[[], OwnKeys]
@@ -55,6 +56,8 @@ class AppRuntime:
     seal: Callable[[str], bytes]
     unseal: Callable[[bytes], str]
     pseudonym: Callable[[str, str], str]
+    patient_facts: Callable[[str], PatientFacts]
+    measured_here: Callable[[str], tuple[MeasuredHere, ...]] = lambda _site: ()
     control: Callable[[str, str, str | None], Control] = lambda _site, _patient, _user: UNCONTROLLED
     client_address: Callable[[], str]
     topic_of: Callable[[str, str, str], str | None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from explanations.judgement.judge import JudgementSettings
+from explanations.words.language import Language, language
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.settings import ReadSettings
 from models.scoring.risk import BandThresholds
@@ -53,7 +54,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSite:
-    """One site: how its charts are read and judged, its notices, its EHRs. models: outcome -> the version it keeps."""
+    """One site: how its charts are read and judged, its notices, its EHRs. models: outcome -> the version it keeps.
+
+    languages: those that its users may have, its own first.
+    """
 
     id: str
     reading: ReadSettings
@@ -61,11 +65,14 @@ class AppSite:
     thresholds: BandThresholds = BandThresholds()
     models: Mapping[str, str] = field(default_factory=dict)
     registrations: tuple[Registration, ...] = ()
+    languages: tuple[Language, ...] = field(default_factory=lambda: (language(),))
 
     @property
     def judgement(self) -> JudgementSettings:
         """How the site's charts are judged."""
-        return JudgementSettings(reading=self.reading, thresholds=self.thresholds, models=self.models)
+        return JudgementSettings(
+            reading=self.reading, thresholds=self.thresholds, models=self.models, region=self.notices.region
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,11 @@ class AppSettings:
     def registered(self, iss: str) -> Registration | None:
         """The registration for a FHIR base; one trailing slash is ignored, nothing else is (SMART-004)."""
         return next((r for r in self.registrations() if r.iss == iss.removesuffix("/")), None)
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """What a page may be in before its site is known: all that any site has; English without a site."""
+        return tuple(dict.fromkeys(each for site in self.sites for each in site.languages)) or (language(),)
 
     def site(self, identifier: str) -> AppSite | None:
         """The site with this id."""

@@ -35,34 +35,42 @@ from flask import Flask, Response
 from werkzeug.serving import make_server
 
 from cds_service.serving.engine import load_engine
-from explanations.judgement.control import SPEAKS, Permission
+from explanations.judgement.control import SPEAKS, ModelUse, Permission
 from explanations.judgement.escalation import Done, Escalation, EscalationState
 from explanations.judgement.judge import assess_shown
 from explanations.judgement.proposals import DraftKind
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS, Region
+from explanations.words.interpreter import interpreter_words
 from explanations.words.language import Language
 from explanations.words.notices.drafts import draft_label
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
 from explanations.words.notices.switched_off import marked
+from explanations.words.pages.learning import MeasuredHere, measured_words
 from explanations.words.pages.note import note_of, total_words
+from explanations.words.patient.asking import how_to_ask
+from explanations.words.patient.page import PatientFacts
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.facts import Consent, Unknown
 from fhir_adapters.gaps import Cause, Gap
+from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.extraction import patient_record
 from fhir_adapters.reading.lists.chart_resources import STEP_TYPES
 from fhir_adapters.resources.identity import Identity
 from fhir_adapters.settings import ReadSettings
+from fhir_adapters.writing.questionnaires import FormAnswers
 from models.rules.findings import Topic
 from models.scoring.risk import BandThresholds, NotScoredReason
 from smart_launch.chart import routes as app_pages
 from smart_launch.chart.banner import patient_banner
+from smart_launch.chart.learning import Learning
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.chart.reading import Reading
 from smart_launch.chart.summary import Summary, summary_of
 from smart_launch.errors import SmartError
 from smart_launch.forms import form_routes as form_pages
 from smart_launch.forms import task_routes as task_pages
-from smart_launch.forms.answers import answer_fields, form_named, phq9_from_phq2, read_answers
+from smart_launch.forms.answers import answer_fields, field_name, form_named, read_answers
 from smart_launch.forms.confirmation import outcome_page
 from smart_launch.forms.outcome import SubmissionResult
 from smart_launch.forms.result import WrittenResult
@@ -74,6 +82,7 @@ from smart_launch.oauth.scopes import default_scopes
 from smart_launch.pages.blueprint import register
 from smart_launch.pages.error_words import WORDS
 from smart_launch.pages.language import app_language
+from smart_launch.pages.patient_page import patient_view
 from smart_launch.pages.responses import error_page, page
 from smart_launch.session.sessions import LaunchContext, Session, User
 from smart_launch.settings import AppSettings, AppSite, Registration
@@ -260,8 +269,8 @@ LOOKS = {
 
 
 @cache
-def look(name: str) -> tuple[Reading, OpenLaunch]:
-    """A reading and its session."""
+def look(name: str, say: Language = ENGLISH, region: Region = DEFAULT_REGION) -> tuple[Reading, OpenLaunch]:
+    """A reading and its session, in this language and region."""
     made = LOOKS[name]
     resources = [found for text in made.lines for found in given(text)]
     who = patient(made.age, deceasedBoolean=True) if made.deceased else patient(made.age)
@@ -275,9 +284,9 @@ def look(name: str) -> tuple[Reading, OpenLaunch]:
         Unknown(what=part, reason=NO_ANSWER, needed=part in ("questionnaires", "screening")) for part in made.unknown
     )
     record = replace(record, consent=made.consent, unknown=(*record.unknown, *lost))
-    settings = NoticeSettings(zone=ZONE, show_probability=made.figures, contact=made.contact)
+    settings = NoticeSettings(zone=ZONE, region=region, show_probability=made.figures, contact=made.contact, say=say)
     may = Permission(why_not=NotScoredReason.SILENT) if made.silent else SPEAKS
-    assessment = assess_shown(record, ENGINE, made.thresholds, may_speak=lambda _: may)
+    assessment = assess_shown(record, ENGINE, made.thresholds, may_speak=lambda _: may, region=region)
     assessment = replace(assessment, escalation=made.escalation)
     off = dict.fromkeys(made.off, AS_OF)
     found = marked(notices(assessment, settings), off, settings)
@@ -304,8 +313,14 @@ def opened_for(made: Look, settings: NoticeSettings) -> OpenLaunch:
         csrf="0123456789",
         started=int(AS_OF.timestamp()) - made.open_for,
     )
-    site = AppSite(id="clinic", reading=ReadSettings(zone=ZONE), notices=settings, registrations=(registration,))
-    return OpenLaunch(session=session, site=site, registration=registration, say=ENGLISH, expires_in=900)
+    site = AppSite(
+        id="clinic",
+        reading=ReadSettings(zone=ZONE),
+        notices=settings,
+        registrations=(registration,),
+        languages=(settings.say,),
+    )
+    return OpenLaunch(session=session, site=site, registration=registration, say=settings.say, expires_in=900)
 
 
 def summary(name: str) -> Summary:
@@ -313,12 +328,14 @@ def summary(name: str) -> Summary:
     return summary_of(*look(name))
 
 
-def flask_app(say: Language = ENGLISH) -> Flask:
+def flask_app(say: Language = ENGLISH, region: Region = DEFAULT_REGION) -> Flask:
     """All pages of the app that need no EHR, with the headers that they have."""
-    settings = AppSettings(sites=(), address="http://127.0.0.1")
+    _, bare = look("bare", say, region)
+    settings = AppSettings(sites=(bare.site,), address="http://127.0.0.1")
     runtime = SimpleNamespace(
         settings=lambda: settings,
-        language=lambda _locale: say,
+        say=bare.say,
+        region=region,
         now=lambda: AS_OF.astimezone(UTC),
         seconds=lambda: int(AS_OF.timestamp()),
     )
@@ -326,7 +343,6 @@ def flask_app(say: Language = ENGLISH) -> Flask:
     register(flask, runtime, *(part.create_blueprint(runtime) for part in (app_pages, form_pages, launch_routes)))
     for rule, view in ROUTES.items():
         flask.add_url_rule(f"/smart/look/{rule}", rule, partial(view, runtime))
-    bare = replace(look("bare")[1], say=say)
     flask.add_url_rule("/smart/look/entry/<step>", "entry", lambda step: ENTRY[step](runtime, bare))
     return flask
 
@@ -339,8 +355,7 @@ def english_app() -> Flask:
 
 def shown(template: str) -> Callable[..., Response]:
     def view(app, name: str) -> Response:
-        reading, launch = look(name)
-        launch = replace(launch, say=app.language("en"))
+        reading, launch = look(name, app.say, app.region)
         return render(launch, template, summary=summary_of(reading, launch))
 
     return view
@@ -350,45 +365,54 @@ def failed(app, code: str) -> Response:
     return error_page(app, SmartError("made", code, 400))
 
 
-WHO = PatientDetails(
-    banner=patient_banner(MARGUERITE, 61, ENGLISH, deceased=False), age_years=61, deceased=False, mark="m"
-)
-PHQ9 = form_named("phq-9")
+def who_of(launch: OpenLaunch) -> PatientDetails:
+    banner = patient_banner(MARGUERITE, 61, launch.say, deceased=False)
+    return PatientDetails(banner=banner, age_years=61, deceased=False, mark="m")
 
 
-def answered(*scores: int | None):
-    """The PHQ-9 with these answers, None for a question left open."""
-    options = zip(PHQ9.questions, scores, strict=False)
-    return read_answers(PHQ9, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
+def answered(launch: OpenLaunch, *scores: int | None):
+    """The PHQ-9 in the language of the page with these answers, None for a question left open."""
+    asked = form_named("phq-9", launch.say.locale)
+    options = zip(asked.questions, scores, strict=False)
+    return read_answers(asked, {f"q-{q.code}": [q.options[n].code] for q, n in options if n is not None})
 
 
 def reviewed(app, launch: OpenLaunch) -> Response:
-    answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
-    about = form_pages.review_values(app, launch, answers, WHO)
-    return render(
-        launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), phq9_fields=None, **about
-    )
+    answers = answered(launch, 2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
+    about = form_pages.review_values(app, launch, answers, who_of(launch))
+    return render(launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), **about)
 
 
 def phq2(app, launch: OpenLaunch) -> Response:
-    asked = form_named("phq-2")
+    asked = form_named("phq-2", launch.say.locale)
     answers = read_answers(asked, {f"q-{q.code}": [q.options[2].code] for q in asked.questions})
-    about = form_pages.review_values(app, launch, answers, WHO)
-    carried = answer_fields(phq9_from_phq2(answers))
-    return render(
-        launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), phq9_fields=carried, **about
-    )
+    about = form_pages.review_values(app, launch, answers, who_of(launch))
+    return render(launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), **about)
+
+
+def in_full(name: str, *places: int, language: str = "en") -> FormAnswers:
+    """The form with these places of its options chosen; the rest is open."""
+    asked = form_named(name, language)
+    chosen = zip(asked.questions, places, strict=False)
+    return read_answers(asked, {field_name(q): [q.options[place].code] for q, place in chosen})
+
+
+def screened(app, launch: OpenLaunch) -> Response:
+    answers = in_full("asq", 1, 0, 1, 1, 0, language=launch.say.locale)
+    about = form_pages.review_values(app, launch, answers, who_of(launch))
+    return render(launch, "review.html", answers=answers, hidden_fields=answer_fields(answers), **about)
 
 
 def drafted(_app, launch: OpenLaunch) -> Response:
+    (order,) = launch.site.notices.region.offered([DraftKind.ASSESSMENT])
     return render(
         launch,
         "task_review.html",
-        drafts=DraftRequest(order=DraftKind.ASSESSMENT, days=7),
-        order_label=draft_label(DraftKind.ASSESSMENT, launch.say),
+        drafts=DraftRequest(order=order, days=7),
+        order_label=draft_label(order, launch.say),
         end="30 Nov 2026",
         hidden_fields={},
-        patient=WHO,
+        patient=who_of(launch),
     )
 
 
@@ -401,36 +425,99 @@ DONE = SubmissionResult(
 
 
 def written(app, launch: OpenLaunch) -> Response:
-    answers = answered(2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
-    strip = summary_of(look("ask")[0], launch).strip
-    result = WrittenResult(words=total_words(answers, launch.say), strip=strip)
-    note = note_of(answers, AS_OF.astimezone(ZONE), "Dr Robin Lindqvist", launch.say)
+    answers = answered(launch, 2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
+    region = launch.site.notices.region
+    strip = summary_of(look("ask", launch.say, region)[0], launch).strip
+    result = WrittenResult(words=total_words(answers, launch.say, bands=region.bands), strip=strip)
+    note = note_of(answers, AS_OF.astimezone(ZONE), "Dr Robin Lindqvist", launch.say, bands=region.bands)
     return outcome_page(
-        app, launch, WHO, "s", DONE, result=result, safety=safety_answer(answers, launch.say), note=note
+        app, launch, who_of(launch), "s", DONE, result=result, safety=safety_answer(answers, launch.say), note=note
     )
 
 
 LEFT = replace(DONE, written={"form": "QuestionnaireResponse/q-1"}, unsure="total", fault="unknown")
 ENTRY: dict[str, Callable[..., Response]] = {
-    "form": lambda app, launch: form_pages.form_page(app, launch, answered(), WHO),
+    "form": lambda app, launch: form_pages.form_page(app, launch, answered(launch), who_of(launch)),
     "open": lambda app, launch: form_pages.form_page(
-        app, launch, answered(1, None, 2, 0, 0, 0, 0, 0, 2), WHO, checked=True
+        app, launch, answered(launch, 1, None, 2, 0, 0, 0, 0, 0, 2), who_of(launch), checked=True
     ),
     "review": reviewed,
+    "asq": lambda app, launch: form_pages.form_page(
+        app, launch, in_full("asq", 1, 0, language=launch.say.locale), who_of(launch)
+    ),
+    "asq-review": screened,
+    "epds": lambda app, launch: form_pages.form_page(
+        app, launch, in_full("epds", 1, 1, language=launch.say.locale), who_of(launch)
+    ),
+    "gad-7": lambda app, launch: form_pages.form_page(app, launch, in_full("gad-7", language="es"), who_of(launch)),
+    "audit-c": lambda app, launch: form_pages.form_page(
+        app, launch, in_full("audit-c", 4, language=launch.say.locale), who_of(launch)
+    ),
     "phq-2": phq2,
     "written": written,
-    "left": lambda app, launch: outcome_page(app, launch, WHO, "s", LEFT, hidden_fields={"a": "b"}),
-    "task": lambda _app, launch: task_pages.choice_page(launch, DraftRequest(), WHO, checked=True),
+    "left": lambda app, launch: outcome_page(app, launch, who_of(launch), "s", LEFT, hidden_fields={"a": "b"}),
+    "task": lambda _app, launch: task_pages.choice_page(launch, DraftRequest(), who_of(launch), checked=True),
     "draft": drafted,
-    "refused": lambda _app, launch: render(launch, "no_form.html", reason="minor", patient=WHO),
+    "refused": lambda _app, launch: render(
+        launch, "no_form.html", reason="too-young", spec=Instrument.PHQ9.spec, patient=who_of(launch)
+    ),
 }
+# What a page for patients says where everything that it may say is so, and where the least is.
+MOST_SAID = PatientFacts(
+    notices=NoticeSettings(zone=ZONE),
+    models=ModelUse.SPEAKS,
+    new_entries=True,
+    alerts=True,
+    opt_out={"en": "Call the front desk at 555-0100 and say that you do not want the program."},
+    address="https://cds.hospital.example/sites/north/patients",
+)
+LEAST_SAID = PatientFacts(
+    notices=NoticeSettings(zone=ZONE, region=REGIONS["generic"]), models=ModelUse.NONE, rules_stay=False
+)
+PATIENT_FACTS = {
+    "most": MOST_SAID,
+    "tested": replace(MOST_SAID, models=ModelUse.TESTED, alerts=False),
+    "england": replace(
+        MOST_SAID, notices=replace(MOST_SAID.notices, region=REGIONS["GB-ENG"]), models=ModelUse.NONE, opt_out={}
+    ),
+    "least": LEAST_SAID,
+}
+
+
+def for_patient(app, name: str) -> Response:
+    launch = look("bare", app.say)[1]
+    view = patient_view(PATIENT_FACTS[name], (), (ENGLISH, app.say), app.say, AS_OF.date())
+    return render(launch, "for_patient.html", view=view)
+
+
+MEASURED = (
+    MeasuredHere(outcome="depression", ppv=(0.31, 0.24, 0.39), since=date(2026, 6, 1), last=date(2026, 10, 31)),
+    MeasuredHere(outcome="suicidal-ideation"),
+)
+
+
+def learn(app, name: str) -> Response:
+    launch = look("bare", app.say)[1]
+    measured = measured_words(MEASURED, launch.say)
+    made = Learning(
+        models=ModelUse(name),
+        measured=measured,
+        asking=how_to_ask(launch.say.safe),
+        asked_in=launch.say.safe,
+        interpreter=interpreter_words(launch.say),
+    )
+    return render(launch, "learn.html", learning=made, learned=name == "tested")
+
+
 ROUTES: dict[str, Callable[..., Response]] = {
     "summary/<name>": shown("summary.html"),
     "print/<name>": shown("print.html"),
-    "thanks": lambda app: render(replace(look("bare")[1], say=app.language("en")), "thanks.html"),
-    "closed": lambda app: page(app.language("en"), "closed.html"),
-    "choose": lambda app: page(app.language("en"), "choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
-    "window": lambda app: page(app.language("en"), "window.html", window_url="/smart/launch?iss=x&launch=y"),
+    "thanks": lambda app: render(look("bare", app.say, app.region)[1], "thanks.html"),
+    "closed": lambda app: page(app.say, "closed.html"),
+    "choose": lambda app: page(app.say, "choose.html", choices=[("Northside Clinic", "a" * 16), ("Harbour Hospital", "b" * 16)]),
+    "window": lambda app: page(app.say, "window.html", window_url="/smart/launch?iss=x&launch=y"),
+    "patient/<name>": for_patient,
+    "learn/<name>": learn,
     "error/<code>": failed,
 }  # fmt: skip
 PAGES = (
@@ -441,6 +528,8 @@ PAGES = (
     "closed",
     "choose",
     "window",
+    *(f"patient/{name}" for name in PATIENT_FACTS),
+    *(f"learn/{use.value}" for use in ModelUse),
     "error/failed",
     "error/timed-out",
     *(f"entry/{step}" for step in ENTRY),

@@ -18,6 +18,7 @@ from cds_service.app import create_app
 from cds_service.cards.from_notices import cards_for
 from cds_service.settings.config import ServiceConfig, default_config
 from explanations.judgement.assessment import Engine, assess
+from explanations.judgement.regions import DEFAULT_REGION
 from explanations.judgement.timeline import timeline_of
 from explanations.words.notices.notice import NoticeSettings
 from fhir_adapters.access.bundles import chart_bundle
@@ -347,7 +348,7 @@ def cards_of(record, engine: Engine = Engine(), thresholds: BandThresholds = Ban
     """The cards for a record, without models unless an engine is given."""
     ids = count(1)
     return cards_for(
-        assess(record, engine, thresholds),
+        assess(record, engine, thresholds, region=settings.get("region", DEFAULT_REGION)),
         NoticeSettings(zone=ZoneInfo("UTC"), **settings),
         new_id=lambda: f"00000000-0000-4000-8000-{next(ids):012d}",
     )

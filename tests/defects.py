@@ -146,6 +146,9 @@ DEFECTS = (
     Defect("half bodies beyond the slots hold all threads", "cds_service/hooks/beyond_limits.py", "    SLOW_CLIENTS.begin(SPARE_BODY)\n", "", (OVERLOAD,)),
     Defect("an escaped code is not seen", "fhir_adapters/reading/acute_codes.py", "if ESCAPED.search(body) or ", "if ", ("tests/unit/fhir_adapters/test_acute_codes.py",)),
     Defect("a site's own codes are not seen", "fhir_adapters/reading/acute_codes.py", "code in mapped or ", "", ("tests/unit/fhir_adapters/test_acute_codes.py", OVERLOAD)),
+    Defect("our own screen is not seen", "fhir_adapters/reading/acute_codes.py", "if at_end else OWN_QUESTIONS.get(code)", "if at_end else None", ("tests/unit/fhir_adapters/test_acute_codes.py",)),
+    Defect("our own forms are read as of no instrument", "fhir_adapters/reading/questionnaires/response_items.py", "OWN_QUESTIONS.get(link) or ", "", ("tests/unit/smart_launch/test_forms.py",)),
+    Defect("after Never the AUDIT-C has no total", "fhir_adapters/reading/questionnaires/totals.py", "form.score(ending) == 0", "False", ("tests/unit/smart_launch/test_forms.py",)),
     Defect("coded self-harm is not seen", "fhir_adapters/reading/acute_codes.py", "event_kind(row.group) in ACUTE_KINDS", "not row", ("tests/clinical/test_tables.py",)),
     # ---- requests
     Defect("an empty hookInstance is taken", "cds_service/hooks/parsing.py", "if not hook.hook or not hook.hook_instance:", "if not hook.hook:"),
@@ -208,7 +211,7 @@ DEFECTS = (
     Defect("a refresh token is used by every request", "smart_launch/launch/refresh.py", "    if not app.store.claim(", "    if False and not app.store.claim(", (SMART,)),
     Defect("refreshing may change the patient", "smart_launch/launch/refresh.py", 'if response.context.get("patient") not in (None, session.context.patient):', "if False:", (SMART,)),
     Defect("any page may frame the app", "smart_launch/pages/headers.py", "        return registration.frame_ancestors", '        return ("*",)', (SMART,)),
-    Defect("cookies are not partitioned", "smart_launch/session/cookies.py", 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)', 'response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None")', (SMART,)),
+    Defect("cookies are not partitioned", "smart_launch/session/cookies.py", 'response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="None", partitioned=True)', 'response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="None")', (SMART,)),
     Defect("closing keeps the tokens", "smart_launch/chart/routes.py", "        revoke_tokens(app, launch)\n", "", (SMART,)),
     Defect("rights on part of a type count as all", "smart_launch/chart/reading.py", "return _with_partial_rights(gathered, session.scopes)", "return gathered", (SMART,)),
     Defect("a card's reference counts for any patient", "cds_service/hooks/app_links.py", "ours = reference.site == site and reference.patient == key.pseudonym(site, patient_id)", "ours = reference.site == site", (SMART, CONTRACT)),

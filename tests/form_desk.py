@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +24,11 @@ from cds_service.storage.app_store import AppRows
 from cds_service.storage.opening import open_store
 from cds_service.storage.versions import upgrade
 from explanations.judgement.assessment import Engine
+from explanations.judgement.control import ModelUse
+from explanations.judgement.regions import REGIONS
+from explanations.words.language import Language, language
 from explanations.words.notices.notice import NoticeSettings
+from explanations.words.patient.page import PatientFacts
 from fhir_adapters.settings import ReadSettings
 from fhir_adapters.writing.questionnaires import form
 from smart_launch.chart import routes as app_pages
@@ -33,7 +37,6 @@ from smart_launch.oauth.discovery import Discovery
 from smart_launch.oauth.issuer_keys import IssuerKeys
 from smart_launch.oauth.own_keys import OwnKeys
 from smart_launch.pages.blueprint import register
-from smart_launch.pages.language import app_language
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION
 from smart_launch.session.sessions import LaunchContext, Session, User
@@ -129,15 +132,25 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
     upgrade(kept)
     key = Fernet(Fernet.generate_key())
 
-    def make(who: dict | None = None, *, write_back: bool = True, **session) -> Desk:
+    def make(
+        who: dict | None = None,
+        *,
+        write_back: bool = True,
+        region: str = "US",
+        languages: tuple[Language, ...] = (language(),),
+        **session,
+    ) -> Desk:
         registration = Registration(site="s1", iss=server.base, client_id="c1", label="EHR", write_back=write_back)
         site = AppSite(
-            id="s1", reading=ReadSettings(zone=AS_OF.tzinfo), notices=UTC_SITE, registrations=(registration,)
+            id="s1",
+            reading=ReadSettings(zone=AS_OF.tzinfo),
+            notices=replace(UTC_SITE, region=REGIONS[region]),
+            registrations=(registration,),
+            languages=languages,
         )
         clock = [AS_OF]
         runtime = AppRuntime(
             settings=lambda: AppSettings(sites=(site,), address=ADDRESS, local=True),
-            language=app_language,
             engine=Engine(),
             store=AppRows(kept),
             keys=OwnKeys,
@@ -147,6 +160,7 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
             unseal=lambda sealed: key.decrypt(sealed).decode(),
             pseudonym=lambda site, what: f"pseudonym-{len(what)}",
             topic_of=lambda said, site, who: None,
+            patient_facts=lambda site: PatientFacts(notices=UTC_SITE, models=ModelUse.SPEAKS),
             client_address=lambda: "one",
             now=lambda: clock[0],
             new_secret=lambda: f"{next(secrets):043d}",
@@ -172,7 +186,7 @@ def desks(server: RealServer, folder: Path) -> Iterator[Callable[..., Desk]]:
 def said(name: str, *scores) -> dict[str, str]:
     """A number is the answer of that score, text goes as it is, None is no field."""
     return {
-        f"q-{q.code}": q.options[s].code if isinstance(s, int) else s
+        f"q-{q.name}": q.options[s].code if isinstance(s, int) else s
         for q, s in zip(form(name).questions, scores, strict=False)
         if s is not None
     }

@@ -1,4 +1,7 @@
-"""What came of cards and escalations, counted by site, month, service and topic; docs/figures.md defines each count."""
+"""What came of cards and escalations, and who read the module for clinicians, counted by site and month.
+
+docs/figures.md defines each count.
+"""
 
 from __future__ import annotations
 
@@ -76,11 +79,22 @@ class EscalationFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EducationFigures:
+    """How often the module for clinicians was recorded as read in a month, and by how many users."""
+
+    site: str
+    month: str
+    read: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """All cells, in order. partial: site -> the first day that could be read of it, where not all could."""
 
     cards: tuple[CardFigures, ...]
     escalations: tuple[EscalationFigures, ...]
+    education: tuple[EducationFigures, ...]
     partial: Mapping[str, date]
 
 
@@ -92,13 +106,15 @@ def figures(
     Raises StoreUnavailable.
     """
     cards, escalations, partial = list[CardFigures](), list[EscalationFigures](), dict[str, date]()
+    education = list[EducationFigures]()
     for site in sites:
         found = on_record(store, site, window, most)
         if found.first is not None:
             partial[site.id] = found.first
         cards += _card_figures(site, found, now)
         escalations += _escalation_figures(store, site, window, found.left_out)
-    return Figures(cards=tuple(cards), escalations=tuple(escalations), partial=partial)
+        education += _education_figures(site, found)
+    return Figures(cards=tuple(cards), escalations=tuple(escalations), education=tuple(education), partial=partial)
 
 
 def durations(minutes: Sequence[float]) -> Durations:
@@ -150,6 +166,14 @@ def _card_figures(site: SiteConfig, found: OnRecord, now: datetime) -> Iterator[
             site=site.id, month=month, service=service, topic=topic, **counted,
             reasons=dict(cell.reasons), held_back=dict(cell.held_back), to_act=durations(cell.minutes),
         )  # fmt: skip
+
+
+def _education_figures(site: SiteConfig, found: OnRecord) -> Iterator[EducationFigures]:
+    months: dict[str, list[str | None]] = defaultdict(list)
+    for event in found.learned:
+        months[f"{site.day(event.at):%Y-%m}"].append(event.user)
+    for month, users in sorted(months.items()):
+        yield EducationFigures(site=site.id, month=month, read=len(users), users=len({*users} - {None}))
 
 
 def _escalation_figures(

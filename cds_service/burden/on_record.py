@@ -29,6 +29,7 @@ PAGE = 5000
 READ = (AuditKind.ANSWER.value, AuditKind.APP.value, AuditKind.ESCALATION.value)
 # A form of the app, and what was recorded as done about an escalation.
 DONE = ("written", EscalationAct.DONE.value)
+LEARNED = "learned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,14 @@ class CountedCard:
 
 @dataclass(slots=True)
 class OnRecord:
-    """One site's. first: the first day read, where there are more events than may be read."""
+    """One site's. first: the first day read, where there are more events than may be read.
+
+    learned: the module for clinicians was recorded as read; of no patient.
+    """
 
     cards: list[CountedCard] = field(default_factory=list)
     held_back: list[RecordedAnswer] = field(default_factory=list)
+    learned: list[RecordedAnswer] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     first: date | None = None
 
@@ -116,6 +121,8 @@ def on_record(store: Store, site: SiteConfig, window: Window, most: int | None =
             found.left_out.add(event.patient)
         if kind == AuditKind.ANSWER:
             answers[event.seq] = event
+        elif event.what == LEARNED and window.holds(site.day(event.at)):
+            found.learned.append(event)
         elif event.patient and event.what in DONE and not event.drill:
             acts[event.patient].append(event.at)
     counted = {

@@ -35,7 +35,7 @@ ACCEPTED = "accepted"
 def apply_stop_rule(store: Store, config: ServiceConfig, engine: Engine, now: datetime) -> None:
     """Sets to silent whatever has to stop; of several workers one does. Raises StoreUnavailable."""
     for site in config.sites:
-        for model in engine.of(site.models).models if site.alerts.stop.cards else ():
+        for model in site.models_of(engine) if site.alerts.stop.cards else ():
             _apply(store, site, model, governed=config.governed(site.id), now=now)
 
 

@@ -1,7 +1,7 @@
 """Notices as cards: at most three and every safety card, with drafts, override reasons and links (rule R14).
 
-Every card has the same order: summary, what is in the chart, what to consider, crisis line on safety topics, one
-italic line that says whether it comes from a rule or a model. Pure: ids come from the caller.
+Every card has the same order: summary, what to consider, crisis line on safety topics, what is in the chart, one
+italic line that says whether it comes from a rule or a model, with its sources. Pure: ids come from the caller.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from msgspec import UNSET
 from cds_service.cards.drafts import offers, once_over_all, override_reasons, topic_coding
 from cds_service.cards.wire import Card, Link, Source, Suggestion
 from explanations.judgement.assessment import Assessment
-from explanations.words.help_lines import guidelines
-from explanations.words.lines import block
-from explanations.words.notices.notice import Notice, NoticeSettings, basis_words, source_label
+from explanations.words.help_lines import links
+from explanations.words.interpreter import interpreter_words
+from explanations.words.language import Language
+from explanations.words.lines import block, cited
+from explanations.words.notices.notice import Notice, NoticeSettings, basis_words, source_label, sources_words
 from explanations.words.notices.notice_list import crisis_line, merged, notices
-from explanations.words.notices.topics import INDICATORS, SPEC_OF
+from explanations.words.notices.topics import INDICATORS
 from fhir_adapters.writing.drafts import DraftContext
-from models.rules.findings import Topic
 
 MOST_CARDS = 3
 
@@ -43,8 +44,8 @@ def cards_for(
         encounter=assessment.chart.encounter,
         user=user,
     )
-    shown = merged(notices(assessment, settings), MOST_CARDS, settings.say)
-    offered = once_over_all(offers(notice.drafts, context, new_id, settings.say) for notice in shown)
+    shown = merged(notices(assessment, settings), MOST_CARDS, settings)
+    offered = once_over_all(offers(notice.drafts, context, new_id, settings.safe.say) for notice in shown)
     return [
         _card(assessment, notice, settings, suggestions, new_id, about)
         for notice, suggestions in zip(shown, offered, strict=True)
@@ -59,32 +60,31 @@ def _card(
     new_id: Callable[[], str],
     about: str | None,
 ) -> Card:
-    say = settings.say
-    links = _links(notice.topic, assessment.chart.age_years, settings.country)
+    say = settings.safe.say
+    guides = links(settings.region.links(notice.topic, assessment.chart.age_years))
     return Card(
         uuid=new_id(),
         summary=notice.summary,
-        detail=_detail(assessment, notice, settings),
+        detail=_detail(assessment, notice, settings, say),
         indicator=INDICATORS[notice.urgency],
         source=Source(label=source_label(notice.basis, say), topic=topic_coding(notice.topic, say), url=about or UNSET),
         suggestions=suggestions or UNSET,
         selection_behavior="any" if suggestions else UNSET,
         override_reasons=override_reasons(notice.topic, say),
-        links=links or UNSET,
+        links=[Link(label=guide.label, url=guide.url, type="absolute") for guide in guides] or UNSET,
     )
 
 
-def _detail(assessment: Assessment, notice: Notice, settings: NoticeSettings) -> str:
-    blocks = [f"**{notice.heading}**"] if notice.heading else []
-    blocks.append(block(notice.chart))
-    blocks.append(f"**{notice.consider_heading}**\n\n" + "\n".join(f"- {line}" for line in notice.consider))
-    if notice.crisis:
-        blocks.append(crisis_line(assessment, settings))
-    blocks.append(f"*{basis_words(notice.basis, settings.say)}*")
+def _detail(assessment: Assessment, notice: Notice, settings: NoticeSettings, say: Language) -> str:
+    """say: the language of the notice. One in English in place of the reader's language says so in that language."""
+    lines, sources = cited(notice.chart)
+    blocks = (
+        f"**{notice.consider_heading}**\n\n" + "\n".join(f"- {line}" for line in notice.consider),
+        crisis_line(assessment, settings) if notice.crisis else "",
+        f"**{notice.heading}**" if notice.heading else "",
+        block(lines),
+        f"*{basis_words(notice.basis, say)}*",
+        f"*{sources_words(sources, say)}*" if sources else "",
+        "" if settings.say.reviewed else f"*{interpreter_words(settings.say)}*",
+    )
     return "\n\n".join(part for part in blocks if part)
-
-
-def _links(topic: Topic, age: int | None, country: str) -> list[Link]:
-    return [
-        Link(label=g.label, url=g.url, type="absolute") for g in guidelines(SPEC_OF[topic].guidelines, age, country)
-    ]

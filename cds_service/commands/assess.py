@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("--format", "form", type=click.Choice(["text", "json", "cards"]), default="text", show_default=True,
-              help="text to read; json, one object a line; cards as a CDS client gets them.")  # fmt: skip
-@click.option("--as-of", help="The moment to assess at: a date (its end, UTC) or a date and time. Default: now.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "cards", "html"]), default="text",
+              show_default=True,
+              help="text; json, one object per line; cards as a client receives them; html, one page.")  # fmt: skip
+@click.option("--as-of", help="Assess as of a date (its end, UTC) or a date and time. Default: now.")
 @click.option(
     "--strict", is_flag=True, help="Refuse input that is not valid R4, and list every deviation with its path."
 )
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 def assess(  # one argument an option
     *, files: tuple[str, ...], form: str, as_of: str | None, strict: bool, site: str | None, folder: Path | None
 ) -> None:
-    """Assess FHIR Bundles or CDS Hooks requests in FILES (.gz too, - for standard input), without a server."""
+    """Assess charts without a server: FHIR Bundles or CDS Hooks requests in FILES (.gz too; - for standard input)."""
     from cds_service.commands.assess_files import Failed, assess_file
     from cds_service.commands.terminal import with_progress
     from cds_service.errors import ConfigError
     from cds_service.serving.engine import load_engine
 
+    if form == "html" and len(files) > 1:
+        raise click.UsageError(f"--format html: expected one file; found {len(files)}. Call it once for each.")
     config = configured(folder)
     try:
         chosen = config.site(site)
@@ -58,7 +61,7 @@ def _print(result: Assessed | Failed, form: str) -> None:
     from cds_service.commands.assess_files import Failed
 
     if isinstance(result, Failed):
-        if form == "text":
+        if form in ("text", "html"):
             click.echo(f"{result.name}: {result.error}", err=True)
             for deviation in result.deviations:
                 click.echo(f"  {deviation.path} ({deviation.resource}): {deviation.fault}", err=True)
@@ -67,9 +70,11 @@ def _print(result: Assessed | Failed, form: str) -> None:
             click.echo(msgspec.json.encode({"input": result.name, "error": result.error} | more))
     elif form == "json":
         click.echo(msgspec.json.encode(result.report()))
+    elif form == "html":
+        click.echo(result.page())
     elif form == "cards":
         click.echo(msgspec.json.encode({"input": result.name, "cards": result.cards}))
     else:
-        from cds_service.commands.terminal import print_assessed
+        from cds_service.commands.assessed_view import print_assessed
 
         print_assessed(result)

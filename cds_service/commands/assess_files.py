@@ -23,17 +23,23 @@ from cds_service.hooks.catalogue import SERVICES, Service, service_of
 from cds_service.hooks.parsing import check_context, decode
 from cds_service.serving.runtime import random_id
 from cds_service.settings.sites import SiteConfig
+from cds_service.smart_app import app_site
 from explanations.judgement.assessment import Assessment, Engine
 from explanations.judgement.judge import ChartSource, judge
 from explanations.words.findings.gaps import error_words
 from explanations.words.language import language
+from explanations.words.notices.notice import Notice
 from fhir_adapters.access.bundles import chart_bundle
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.access.prefetch import Access, gather
 from fhir_adapters.errors import FhirError, NotFhir
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.gathered import Gathered
+from fhir_adapters.resources.identity import identity
 from fhir_adapters.resources.validation import Deviation, deviations
+from fhir_adapters.surrogates import without_halves
+from smart_launch.chart.file_page import file_page
+from smart_launch.chart.reading import Reading
 
 GZIP = b"\x1f\x8b"
 
@@ -49,10 +55,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessed:
-    """An input with its assessment and cards, and what was gathered for them. `whole_chart`: not a hook request."""
+    """An input with its assessment, notices and cards, and what was gathered. `whole_chart`: not a hook request."""
 
     name: str
     assessment: Assessment
+    notices: tuple[Notice, ...]
     cards: list[Card]
     site: SiteConfig
     gathered: Gathered
@@ -60,7 +67,14 @@ class Assessed:
 
     def report(self) -> dict[str, Any]:
         """The assessment as plain JSON values."""
-        return report(self.name, self.assessment)
+        return report(self.name, self.assessment, self.site.cards.region)
+
+    def page(self) -> str:
+        """The chart's page as one HTML document."""
+        chart = self.assessment.chart
+        who = identity(self.gathered.patient)
+        reading = Reading(identity=who, assessment=self.assessment, notices=self.notices, at=chart.as_of)
+        return file_page(reading, app_site(self.site), self.name)
 
 
 def moment(text: str | None) -> datetime:
@@ -111,7 +125,7 @@ def assess_file(
     """One input assessed, or why not. `strict`: refuse invalid R4, listing every deviation."""
     name = path.encode(errors="replace").decode()  # path bytes that are not UTF-8 cannot be printed
     try:
-        raw = content(path)
+        raw = without_halves(content(path))
         invalid = deviations(raw) if strict else []
         if invalid:
             return _not_valid(name, invalid)
@@ -129,9 +143,16 @@ def assess_file(
             name=name, error=f"failed unexpectedly ({type(error).__name__}); expected to read it: please report"
         )
     assessment = judgement.assessment
-    cards = cards_for(assessment, site.cards, new_id=random_id, user=chart_request.user, notices=service.notices)
+    made = service.notices(assessment, site.cards)
+    cards = cards_for(assessment, site.cards, new_id=random_id, user=chart_request.user, notices=lambda *_: made)
     return Assessed(
-        name=name, assessment=assessment, cards=cards, site=site, gathered=judgement.gathered, whole_chart=not hooked
+        name=name,
+        assessment=assessment,
+        notices=made,
+        cards=cards,
+        site=site,
+        gathered=judgement.gathered,
+        whole_chart=not hooked,
     )
 
 

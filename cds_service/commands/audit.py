@@ -37,10 +37,10 @@ def audit() -> None:
               help="Signed heads kept elsewhere: lines of `mhcds audit head`, or a log with them.")  # fmt: skip
 @AS_JSON
 def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: bool) -> None:
-    """Look for any event that was changed, deleted, put in, moved, cut off, or erased without a record.
+    """Check for events that were changed, deleted, inserted, moved, cut off, or erased without a record.
 
-    Ends with 1 if there is one, and opens an incident. Without heads that are kept elsewhere, a chain that was cut or
-    written anew together with its head, and an older database, cannot be told from a good one.
+    Exits with 1 and opens an incident if it finds any. Without heads that are kept elsewhere it cannot detect an older
+    database, or a chain that was cut or rewritten together with its head.
     """
     from cds_service.audit.heads import read_heads
     from cds_service.audit.verify import verify
@@ -81,7 +81,7 @@ def audit_verify(folder: Path, site: str | None, file: TextIO | None, as_json: b
 @REQUIRED_CONFIG
 @click.option("--public-key", is_flag=True, help="Print the key that verifies heads instead.")
 def audit_head(folder: Path, public_key: bool) -> None:
-    """Print the signed head of each chain, a line each, to keep where nobody who can change the store can change it."""
+    """Print the signed head of each chain, one per line. Keep them out of reach of anyone who can change the store."""
     from cds_service.audit import heads
     from cds_service.serving.runtime import now_utc
 
@@ -96,17 +96,22 @@ def audit_head(folder: Path, public_key: bool) -> None:
 @REQUIRED_CONFIG
 @ANY_SITE
 @click.option("--format", type=click.Choice(["jsonl", "fhir"]), default="jsonl", show_default=True,
-              help="A JSON object, or a FHIR AuditEvent (R4), a line.")  # fmt: skip
+              help="One JSON object, or one FHIR AuditEvent (R4), per line.")  # fmt: skip
 @click.option("--since", type=DAY, callback=_iso, help="First day (UTC).")
 @click.option("--until", type=DAY, callback=_iso, help="The day after the last (UTC).")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A new file, for its owner alone. Default: standard output."
+    "--out", type=click.Path(path_type=Path), help="A new file that only its owner can read. Default: standard output."
 )
-@click.option("--all", "everyone", is_flag=True, help="Patients who opted out too, as an audit by law needs it.")
+@click.option(
+    "--all", "everyone", is_flag=True, help="Include patients who opted out, as an audit required by law needs."
+)
 @BY
 @REASON
 def audit_export(folder: Path, out: Path | None, by: str, reason: str, **wanted: Any) -> None:  # noqa: ANN401  # of `Export`
-    """Write events, a line each; the export itself is recorded first. Without --all, not of patients who opted out."""
+    """Write events, one per line; the export itself is recorded first.
+
+    Patients who opted out are in it only with --all.
+    """
     from cds_service.audit.export import Export, exported, record_export
     from cds_service.commands.terminal import progress
     from cds_service.serving.runtime import now_utc
@@ -125,10 +130,10 @@ def audit_export(folder: Path, out: Path | None, by: str, reason: str, **wanted:
 @BY
 @REASON
 def audit_erase(folder: Path, site: str, by: str, reason: str) -> None:
-    """Erase all events of the patients whose ids stand on standard input, one a line. This cannot be undone.
+    """Erase all events of the patients whose ids are on standard input, one per line. This cannot be undone.
 
-    The chain stays whole: of each event its place, time, kind and digest remain, and the erasure is recorded without
-    saying whose events went. Backups and logs are not touched, and an opt-out stays in force.
+    The chain stays whole: the place, time, kind and digest of each event remain, and the erasure is recorded without
+    saying whose events they were. Backups and logs are not touched, and an opt-out stays in force.
     """
     from cds_service.audit.erasure import Erasure, erase_people
     from cds_service.escalation.escalations import CloseReason, close_of

@@ -37,6 +37,8 @@ def approval_lines(
     config: ServiceConfig, site: SiteConfig, used: Iterable[Model], today: date
 ) -> Iterator[ApprovalLine]:
     """Of one site. used: its models; today: by its calendar."""
+    if not site.cards.region.models:
+        return
     if not config.governed(site.id):
         yield ApprovalLine(f"{config.mode} mode and no approval, so its models speak")
         return

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 @click.command("check-config")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def check_config(folder: Path | None) -> None:
-    """Load and check every setting in FOLDER; all problems are named at once, with file, key and remedy."""
+    """Check every setting in FOLDER and list all problems at once, each with file, key and remedy."""
     from cds_service.errors import ConfigError
     from cds_service.serving.engine import load_engine
+    from cds_service.serving.runtime import now_utc
     from cds_service.settings.config import default_config, read_config
-    from cds_service.settings.mismatches import mismatches
+    from cds_service.settings.languages import misnamed
+    from cds_service.settings.mismatches import mismatches, unnamed_lines
     from cds_service.settings.private_files import open_to_a_group, open_to_everybody
 
     try:
@@ -34,11 +36,16 @@ def check_config(folder: Path | None) -> None:
     engine = load_engine(config.models, config.kept_models)
     for failure in engine.failures:
         click.echo(f"model {failure.name}: {failure.reason}", err=True)
-    warned = [] if problems else _print_settings(config, engine)
+    warned = misnamed(folder)
+    warned += [] if problems else [*_print_settings(config, engine), *_of_languages(config, folder)]
     private, trusted = config.files(folder) if folder else ([], [])
     exposed = list(open_to_everybody(private, trusted))
     usable = () if problems else config.sites
-    mismatched = [f"site {site.id}: {line}" for site in usable for line in mismatches(config, site)]
+    mismatched = [
+        f"site {site.id}: {line}"
+        for site in usable
+        for line in (*mismatches(config, site), *unnamed_lines(site, site.day(now_utc())))
+    ]
     for line in (*mismatched, *exposed, *open_to_a_group(private, trusted), *warned):
         click.echo(f"warning: {line}")
     if problems:
@@ -59,7 +66,7 @@ def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
         at = f"{config.address or 'not set (public_url)'}/governance"
         click.echo(f"governance pages {at}/, sign-in at {pages.issuer}, which sends people back to {at}/callback")
     for site in config.sites:
-        used = engine.of(site.models).models
+        used = site.models_of(engine)
         click.echo(f"site {site.id}: models {', '.join(f'{m.outcome} {m.version}' for m in used) or 'none'}")
         for fact in (*_facts(site, config.address or ""), _incidents(config, site)):
             click.echo(f"site {site.id}: {fact}")
@@ -79,8 +86,18 @@ def _print_settings(config: ServiceConfig, engine: Engine) -> list[str]:
     warned += unknown_models(config, engine.models)
     if lacking:
         tables = "\n\n".join(map(table, lacking.values()))
-        warned.append(f"so named in a file in approvals/ (docs/governance.md), a model is approved:\n\n{tables}")
+        warned.append(f"to approve a model, name it in a file in approvals/ (docs/governance.md):\n\n{tables}")
     return warned
+
+
+def _of_languages(config: ServiceConfig, folder: Path | None) -> Iterator[str]:
+    """What is in English although a site has another language, and own texts that are no longer used."""
+    from cds_service.settings.languages import gaps, site_translation
+    from explanations.words.language import ENGLISH
+
+    used = {each.locale for site in config.sites for each in site.languages} - {ENGLISH}
+    for locale in sorted(used):
+        yield from gaps(site_translation(locale, folder))
 
 
 def _by_file(problems: Iterable[str]) -> str:
@@ -107,8 +124,10 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
     from cds_service.settings.sites import OnMissing
     from explanations.judgement.alert_limits import NO_LIMITS
 
+    spoken = [each.tag for each in site.languages]
+    yield f"language {spoken[0]}" + (f", also {', '.join(spoken[1:])} for those who ask" if spoken[1:] else "")
     yield (
-        f"time zone {site.cards.zone}, country {site.cards.country}, dialect {site.dialect}, "
+        f"time zone {site.cards.zone}, region {site.cards.region.id}, dialect {site.dialect}, "
         f"{len(site.reading.fhir_bases)} FHIR bases, {len(site.reading.maps)} questionnaire maps"
     )
     refused, hours = site.on_missing is OnMissing.REFUSE, site.gap_card_every_h
@@ -117,7 +136,10 @@ def _facts(site: SiteConfig, address: str) -> Iterator[str]:
     if site.path:
         yield f"discovery {address}{site.path}/cds-services"
     else:
-        yield "no discovery of its own; an address takes letters, digits and . _ ~ - in the id"
+        yield "no discovery address of its own, which takes an id of letters, digits and . _ ~ - only"
+    unnamed = ", ".join(each.tag for each in site.languages if each.locale not in site.opt_out_ask)
+    whom = f"; in {unnamed} it sends those who say no to the care team ([opt_out.ask])" if unnamed else ""
+    yield f"page for patients {address}{site.path or ''}/patients{whom}"
     yield from (f"prefetch {key}: {template}" for key, template in site.local_prefetch)
     for issuer in site.issuers:
         keys = issuer.jwks_url or f"{len(issuer.keys)} keys by value"

@@ -32,10 +32,10 @@ OUTCOME = (
 def compare_published(
     *, files: tuple[str, ...], as_of: str | None, setting: str | None, site: str | None, folder: Path | None
 ) -> None:
-    """For silent evaluation only: print our estimates and, apart, the published MHRN score of suicide attempts.
+    """For silent evaluation only: print our estimates and, separately, the published MHRN score for suicide attempts.
 
-    One JSON object a line, with the patient's id, for each of FILES (FHIR Bundles or CDS Hooks requests; .gz too, - for
-    standard input). The published score is of an attempt within 90 days of an outpatient visit: the two estimate
+    One JSON object per line, with the patient's id, for each of FILES (FHIR Bundles or CDS Hooks requests; .gz too; -
+    for standard input). The published score is about an attempt within 90 days of an outpatient visit: the two estimate
     different things, and it is never shown on a card.
     """
     import msgspec

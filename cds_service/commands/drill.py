@@ -20,11 +20,11 @@ MOST_WAIT_MIN = 240
               help="Minutes to wait. Default: as long as the slowest contact has to acknowledge.")  # fmt: skip
 @click.option("--by", default="a schedule", show_default=True, metavar="NAME", help="Who starts it, for the report.")
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path),
-              help="Where drill.html and drill.json are written, as new files.")  # fmt: skip
+              help="Folder for drill.html and drill.json, as new files.")  # fmt: skip
 def drill(folder: Path, site: str, contact: str | None, wait_min: float | None, by: str, out: Path) -> None:
-    """Hold an escalation drill: tell each contact of a made-up patient and see who acknowledges in time.
+    """Run an escalation drill: tell each contact about a made-up patient and see who acknowledges in time.
 
-    Every message is marked as a drill; no chart is touched. Ends with 1 if a contact did not acknowledge in time.
+    Every message is marked as a drill; no chart is touched. Exits with 1 if a contact did not acknowledge in time.
     """
     from cds_service.backend.backend import Backend
     from cds_service.commands.drill_report import RESULTS, as_json, as_page

@@ -25,11 +25,11 @@ def escalation() -> None:
 
 @escalation.command("list")
 @REQUIRED_CONFIG
-@click.option("--site", help="Of one site. Default: of all.")
-@click.option("--all", "every", is_flag=True, help="Those acknowledged or closed too.")
+@click.option("--site", help="One site only. Default: all.")
+@click.option("--all", "every", is_flag=True, help="Include acknowledged and closed ones.")
 @AS_JSON
 def escalation_list(folder: Path, site: str | None, *, every: bool, as_json: bool) -> None:
-    """List escalations, the newest first. Patients are pseudonyms in it."""
+    """List escalations, newest first. Patients appear as pseudonyms."""
     from cds_service.commands.terminal import print_table
     from cds_service.escalation.records import listed
 
@@ -48,7 +48,7 @@ def escalation_list(folder: Path, site: str | None, *, every: bool, as_json: boo
 @ID
 @BY
 def escalation_acknowledge(folder: Path, identifier: str, by: str) -> None:
-    """Say that somebody has it, so that nobody else is told."""
+    """Record that somebody has taken it on, so that nobody else is told."""
     from cds_service.escalation.escalations import acknowledge
 
     with opened(folder, ready=True) as (_, store), store.transaction() as connection:
@@ -65,7 +65,7 @@ def escalation_acknowledge(folder: Path, identifier: str, by: str) -> None:
 @ID
 @BY
 def escalation_hand_back(folder: Path, identifier: str, by: str) -> None:
-    """Say that whoever acknowledged it cannot go: the next contact is told."""
+    """Record that whoever acknowledged it cannot go, so that the next contact is told."""
     from cds_service.escalation.escalations import hand_back
 
     with opened(folder, ready=True) as (_, store), store.transaction() as connection:
@@ -79,7 +79,7 @@ def escalation_hand_back(folder: Path, identifier: str, by: str) -> None:
 @BY
 @click.option("--reason", required=True, type=click.Choice(["handled", "in-error", "drill"]), help="Why.")
 def escalation_close(folder: Path, identifier: str, by: str, reason: str) -> None:
-    """Close an escalation; nobody else is told, and contacts who were are told that it is closed."""
+    """Close an escalation: nobody else is told, and contacts who were told hear that it is closed."""
     from cds_service.escalation.escalations import CloseReason, close
 
     with opened(folder, ready=True) as (_, store), store.transaction() as connection:

@@ -1,4 +1,4 @@
-"""`mhcds figures`: what came of cards and escalations, by site, month, service and topic."""
+"""`mhcds figures`: what came of cards and escalations, by site, month, service and topic; who read the module."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cds_service.commands.options import AS_JSON, REQUIRED_CONFIG, opened, print
 
 @click.command()
 @REQUIRED_CONFIG
-@click.option("--site", help="Of one site. Default: of all.")
+@click.option("--site", help="One site only. Default: all.")
 @click.option("--since", type=click.DateTime(("%Y-%m-%d",)), help="The first day. Default: two months before this one.")
 @click.option("--until", type=click.DateTime(("%Y-%m-%d",)), help="The day after the last one. Default: tomorrow.")
 @AS_JSON
 def figures(folder: Path, site: str | None, since: datetime | None, until: datetime | None, *, as_json: bool) -> None:
-    """Count what came of cards and escalations. No patient is in it; nobody who opted out is counted."""
+    """Count what came of cards and escalations, and how many read the module for clinicians. Nobody is named."""
     from cds_service.burden.figures import figures as counted
     from cds_service.burden.on_record import Window, latest_months
 
@@ -32,10 +32,16 @@ def figures(folder: Path, site: str | None, since: datetime | None, until: datet
         found = counted(store, sites, window, now)
     if as_json:
         print_json(
-            {"since": window.since, "until": window.until, "cards": found.cards, "escalations": found.escalations}
+            {
+                "since": window.since,
+                "until": window.until,
+                "cards": found.cards,
+                "escalations": found.escalations,
+                "education": found.education,
+            }
         )
         return
-    if not found.cards and not found.escalations:
+    if not found.cards and not found.escalations and not found.education:
         click.echo(f"Nothing is on record from {window.since} to {window.until - timedelta(days=1)}.")
     for cell in found.cards:
         click.echo(f"{cell.site}, {cell.month}, {cell.service}, {cell.topic}")
@@ -47,6 +53,9 @@ def figures(folder: Path, site: str | None, since: datetime | None, until: datet
         answered = f"{month.acknowledged} acknowledged{_parts(month.through)}, {month.unacknowledged} not"
         click.echo(f"  {month.opened} opened, {month.overdue} overdue at some time, {answered}")
         click.echo(f"  to acknowledge: {month.to_acknowledge.words}")
+    for read in found.education:
+        click.echo(f"{read.site}, {read.month}, the module for clinicians")
+        click.echo(f"  read {read.read} times, by {read.users} users")
 
 
 def _parts(parts: Mapping[str, int]) -> str:

@@ -34,11 +34,11 @@ def incident() -> None:
 
 @incident.command("list")
 @REQUIRED_CONFIG
-@click.option("--site", help="Of one site. Default: of all, and of the whole deployment.")
-@click.option("--all", "closed", is_flag=True, help="Those closed too.")
+@click.option("--site", help="One site only. Default: all, and the whole deployment.")
+@click.option("--all", "closed", is_flag=True, help="Include closed ones.")
 @AS_JSON
 def incident_list(folder: Path, site: str | None, *, closed: bool, as_json: bool) -> None:
-    """List incidents, the newest first, and how far their messages to your own system are."""
+    """List incidents, newest first, and how far their messages to your own system have come."""
     from cds_service.commands.terminal import print_table
     from cds_service.incidents.incidents import as_json as plain
     from cds_service.incidents.incidents import incidents
@@ -58,7 +58,7 @@ def incident_list(folder: Path, site: str | None, *, closed: bool, as_json: bool
 @ID
 @AS_JSON
 def incident_show(folder: Path, identifier: str, *, as_json: bool) -> None:
-    """Print one incident: what it means, what to do, its time line and its messages."""
+    """Print one incident: what it means, what to do, its timeline and its messages."""
     from cds_service.incidents.incidents import as_json as plain
     from cds_service.incidents.incidents import one_incident, unsealed
     from cds_service.incidents.kinds import KINDS
@@ -86,7 +86,7 @@ def incident_show(folder: Path, identifier: str, *, as_json: bool) -> None:
 @BY
 @TEXT
 def incident_note(folder: Path, identifier: str, by: str, text: str) -> None:
-    """Add to the time line of an incident."""
+    """Add a note to the timeline of an incident."""
     from cds_service.incidents.incidents import note
 
     text = _text(text, "--text")
@@ -116,7 +116,7 @@ def incident_assign(folder: Path, identifier: str, owner: str, by: str) -> None:
 @BY
 @REASON
 def incident_close(folder: Path, identifier: str, by: str, reason: str) -> None:
-    """Close an incident; the reason is sealed into its time line."""
+    """Close an incident; the reason is sealed into its timeline."""
     from cds_service.incidents.incidents import close
 
     reason = _text(reason, "--reason")
@@ -128,11 +128,11 @@ def incident_close(folder: Path, identifier: str, by: str, reason: str) -> None:
 @incident.command("export")
 @REQUIRED_CONFIG
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--site", help="Of one site. Default: of all, and of the whole deployment.")
+@click.option("--site", help="One site only. Default: all, and the whole deployment.")
 @BY
 @REASON
 def incident_export(folder: Path, file: Path, site: str | None, by: str, reason: str) -> None:
-    """Write every incident with its time line to a new FILE, one JSON object a line, with what people wrote."""
+    """Write every incident with its timeline to a new FILE, one JSON object per line, including what people wrote."""
     from cds_service.incidents.incidents import export
 
     said = {"by": one_line(by, "--by"), "reason": one_line(reason, "--reason")}

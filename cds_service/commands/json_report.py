@@ -9,37 +9,40 @@ from __future__ import annotations
 from typing import Any
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.regions import Region
 from explanations.words.estimates.inputs import reason_line
 from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.findings.anomalies import anomaly_words
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import headline
-from explanations.words.language import capitalised, language
+from explanations.words.language import Language, capitalised, language
 from explanations.words.notices.topics import INDICATORS
+from explanations.words.regional import regional
 from fhir_adapters.facts import Anomaly, Fact, When
 from models.inputs.features import facts_by_feature
 from models.rules.findings import SafetyFinding
 from models.scoring.risk import NotScored, RiskScore
 
 
-def report(name: str, assessment: Assessment) -> dict[str, Any]:
-    """The whole assessment of the input `name` as plain JSON values."""
+def report(name: str, assessment: Assessment, region: Region) -> dict[str, Any]:
+    """The whole assessment of the input `name` as plain JSON values, in English as the region uses it."""
+    say = regional(language(), region)
     chart = assessment.chart
     return {
         "input": name,
         "patient": chart.patient_id,
         "as_of": chart.as_of.isoformat(),
         "facts": {name: _fact(fact) for name, fact in facts_by_feature(chart).items()},
-        "findings": [_finding(finding) for finding in assessment.findings],
-        "history": [_finding(finding) for finding in assessment.history],
+        "findings": [_finding(finding, say) for finding in assessment.findings],
+        "history": [_finding(finding, say) for finding in assessment.history],
         "scores": [_score(score) for score in assessment.scores],
         "reasons": _reasons(assessment),
         "missing": _missing(assessment),
-        "anomalies": [_anomaly(a) for a in chart.anomalies]
+        "anomalies": [_anomaly(a, say) for a in chart.anomalies]
         + [
             {
                 "kind": "unit-missing",
-                "text": f"{f.name}: the source gives no unit; read as {f.unit} and kept from the models.",
+                "text": f"{f.name}: the source gives no unit; read as {f.unit} and used for nothing else.",
                 "references": list(f.references),
                 "effective": _text(f.when),
             }
@@ -53,10 +56,10 @@ def _fact(fact: Fact) -> dict[str, Any]:
     return {"value": fact.value, "unit": fact.unit, "effective": _text(fact.when), "reference": list(fact.references)}
 
 
-def _anomaly(anomaly: Anomaly) -> dict[str, Any]:
+def _anomaly(anomaly: Anomaly, say: Language) -> dict[str, Any]:
     return {
         "kind": anomaly.flaw.kind,
-        "text": anomaly_words(anomaly, language()),
+        "text": anomaly_words(anomaly, say),
         "references": list(anomaly.references),
         "effective": _text(anomaly.when),
     }
@@ -66,13 +69,13 @@ def _text(when: When | None) -> str | None:
     return when.text if when else None
 
 
-def _finding(finding: SafetyFinding) -> dict[str, Any]:
+def _finding(finding: SafetyFinding, say: Language) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "kind": finding.kind.value,
         "topic": finding.topic.value,
         "indicator": INDICATORS[finding.urgency],
-        "text": capitalised(headline(finding, language())),
+        "text": capitalised(headline(finding, say)),
         "effective": _text(finding.when),
         "days": finding.days,
         "references": list(finding.references),
@@ -115,7 +118,7 @@ def _reasons(assessment: Assessment) -> list[dict[str, Any]]:
             "outcome": explanation.outcome,
             "concept": reason.concept,
             "log_odds": reason.log_odds,
-            "text": reason_line(reason, language()) if reason.documented else None,
+            "text": reason_line([reason], language()) if reason.documented else None,
             "inputs": [{"name": fact.name, **_fact(fact)} for fact in reason.facts],
             "missing": list(reason.missing),
         }

@@ -20,9 +20,9 @@ MODES = ("off", "silent", "silent-with-review", "pilot", "trial", "live")
 @AS_JSON
 @click.pass_context
 def mode(context: click.Context, folder: Path | None, as_json: bool) -> None:
-    """How far a model goes at a site: off, silent, silent-with-review, pilot, trial, live. Rules have no mode.
+    """What a model may do at a site: off, silent, silent-with-review, pilot, trial, live. Rules have no mode.
 
-    Alone, with --config, it is `mode show`.
+    Without a subcommand it is `mode show`.
     """
     if context.invoked_subcommand is None and folder is not None:
         context.invoke(mode_show, folder=folder, as_json=as_json)
@@ -34,7 +34,7 @@ def mode(context: click.Context, folder: Path | None, as_json: bool) -> None:
 @REQUIRED_CONFIG
 @AS_JSON
 def mode_show(folder: Path, as_json: bool) -> None:
-    """The mode of every model, since when, by whom, and whether it is approved."""
+    """Show the mode of every model, since when, by whom, and whether it is approved."""
     from cds_service.commands import modes
 
     modes.show(folder, as_json=as_json)
@@ -44,14 +44,16 @@ def mode_show(folder: Path, as_json: bool) -> None:
 @REQUIRED_CONFIG
 @click.argument("wanted", metavar="MODE", type=click.Choice(MODES))
 @SITE
-@click.option("--service", default="", help="Id of one service; all without it.")
+@click.option("--service", default="", help="Id of one service. Default: all.")
 @click.option("--model", required=True, metavar="OUTCOME[@VERSION]", help="Such as depression, or depression@3.0.0.")
 @BY
 @REASON
-@click.option("--approval", default="", metavar="ID", help="Under which approval; by default the one that is valid.")
+@click.option("--approval", default="", metavar="ID", help="The approval that allows it. Default: the valid one.")
 @click.option("--user", "users", multiple=True, help="Pilot: a user, such as Practitioner/123. Repeatable.")
 @click.option("--department", "departments", multiple=True, help="Pilot: Location/… or Organization/…. Repeatable.")
-@click.option("--share", type=float, help="0 to 1: of patients in a pilot; of answers to review (default 0.05).")
+@click.option(
+    "--share", type=float, help="0 to 1: the share of patients in a pilot, or of answers to review (default 0.05)."
+)
 @AS_JSON
 def mode_set(  # noqa: PLR0913  # one argument an option
     *,
@@ -68,7 +70,7 @@ def mode_set(  # noqa: PLR0913  # one argument an option
     share: float | None,
     as_json: bool,
 ) -> None:
-    """Set the mode of a model, from the next call on. Where the site is governed, to speak needs an approval."""
+    """Set the mode of a model, as of the next call. At a governed site, a model needs an approval to speak."""
     from cds_service.commands import modes
     from cds_service.control.acts import ModeRow
     from cds_service.control.targets import Mode

@@ -15,8 +15,8 @@ MONTH = click.DateTime(("%Y-%m",))
 
 @click.command()
 @REQUIRED_CONFIG
-@click.option("--site", help="Of one site. Default: of all.")
-@click.option("--since", type=MONTH, help="The first month. Default: the first of the latest twelve.")
+@click.option("--site", help="One site only. Default: all.")
+@click.option("--since", type=MONTH, help="The first month. Default: the first of the last twelve.")
 @click.option("--until", type=MONTH, help="The last month. Default: the latest whose outcome windows have passed.")
 @AS_JSON
 @click.option(
@@ -28,7 +28,7 @@ def monitor(  # one option each
     folder: Path, site: str | None, since: datetime | None, until: datetime | None,
     *, as_json: bool, page: Path | None, daily: bool, attached: bool,
 ) -> None:  # fmt: skip
-    """Show what a site's own outcomes say of its models. Nothing is of fewer than 11 people."""
+    """Show what a site's own outcomes say about its models. No figure covers fewer than 11 people."""
     now = datetime.now(UTC)
     if since and until and until < since:
         raise click.ClickException(f"--until: expected a month not before --since, {since:%Y-%m}; found {until:%Y-%m}")

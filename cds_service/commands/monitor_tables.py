@@ -37,7 +37,7 @@ def print_figures(rows: Sequence[SiteFigures]) -> None:
         share = shown(whole.everyone, "share_measured")
         out.print(
             f"\nOf those with an outcome, {share} of all. Whoever is asked differs from whoever is not: the second "
-            "column weights for what is on record of that, and cannot mend the rest.\n"
+            "column corrects for what is recorded about that, and cannot correct the rest.\n"
         )
         print_table(("", "as measured", "weighted"), [
             (words, shown(whole.everyone, name), _weighted(whole, name)) for name, words in OF_OUTCOMES
@@ -85,7 +85,7 @@ def _inputs(whole: SiteFigures, months: Sequence[SiteFigures]) -> None:
     month, inputs = latest
     unlike = sorted((one for one in inputs if one.unlike), key=lambda one: -(one.psi or 0))
     out = console()
-    out.print(f"\nInputs of {month}: {len(unlike)} of {len(inputs)} unlike the mix trained on.")
+    out.print(f"\nInputs of {month}: {len(unlike)} of {len(inputs)} unlike the training mix.")
     if unlike:
         print_table(("Input", "Known here", "In training", "PSI"), [
             (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, required=True)
 @MODELS
-@click.option("--as-of", help="The moment to read the charts at: a date (its end, UTC) or a date and time.")
+@click.option("--as-of", help="Read the charts as of a date (its end, UTC) or a date and time.")
 @CONFIG
 def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: Path | None) -> None:
     """Compare the inputs in FILES (Bundles or hook requests, 100 or more) with those the models were trained on."""
@@ -60,12 +60,14 @@ def drift(files: tuple[str, ...], root: Path | None, as_of: str | None, folder: 
 @click.option("--out", default="models-recalibrated", show_default=True, type=click.Path(path_type=Path),
               help="Folder to write the new version to.")  # fmt: skip
 @click.option("--outcome", help="The outcome of the model, if the folder holds several.")
-@click.option("--from-store", is_flag=True, help="From scores and outcomes on record: with --config, --site, --until.")
+@click.option(
+    "--from-store", is_flag=True, help="Use the scores and outcomes on record; needs --config, --site and --until."
+)
 @CONFIG
 @click.option("--site", help="Id of the site whose record it is.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]),
-              help="People scored before this day fit the line; others scored later check it.")  # fmt: skip
-@click.option("--despite-selection", is_flag=True, help="Go on although fewer than half have an outcome.")
+              help="People scored before this day fit the calibration; those scored later check it.")  # fmt: skip
+@click.option("--despite-selection", is_flag=True, help="Continue even though fewer than half have an outcome.")
 def recalibrate(  # noqa: PLR0913  # one argument an option
     *,
     named: str,

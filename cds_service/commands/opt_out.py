@@ -19,11 +19,12 @@ KEPT = {"add": "On the list before", "remove": "Not on the list, so nothing chan
 
 @click.group("opt-out")
 def opt_out() -> None:
-    """Patients who have opted out: no model is asked, nothing is read, no review and no export lists them.
+    """Patients who have opted out: no model is used, nothing is read, and no review or export lists them.
 
-    An export made with --all, for an audit that the law asks for, does.
+    Only an export with --all, for an audit required by law, does.
 
-    Ids come on standard input, one a line, as the EHR sends them (context.patientId). Only pseudonyms are kept.
+    Ids are read from standard input, one per line, as the EHR sends them (context.patientId). Only pseudonyms are
+    stored.
     """
 
 
@@ -32,7 +33,7 @@ def opt_out() -> None:
 @SITE
 @AS_JSON
 def show(folder: Path, site: str, *, as_json: bool) -> None:
-    """Print the list: pseudonyms (`mhcds db pseudonym` prints that of an id), since when, through what."""
+    """Print the list: pseudonym (`mhcds db pseudonym` prints that of an id), since when, and how it was added."""
     from cds_service.commands.terminal import print_table
     from cds_service.control.opt_outs import opt_outs
 
@@ -60,8 +61,8 @@ def _changing(name: str, words: str) -> None:
         _change(name, folder, site, by, reason, as_json=as_json)
 
 
-_changing("add", "Put patients on the list, from the next call on.")
-_changing("remove", "Take patients off the list, from the next call on; says which were not on it.")
+_changing("add", "Add patients to the list, as of the next call.")
+_changing("remove", "Remove patients from the list, as of the next call, and say which were not on it.")
 
 
 def _change(name: str, folder: Path, site: str, by: str, reason: str, *, as_json: bool) -> None:

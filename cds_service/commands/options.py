@@ -39,8 +39,8 @@ MODELS = click.option(
 
 MOST_LINE = 200
 SITE = click.option("--site", required=True, help="Id of the site.")
-BY = click.option("--by", required=True, metavar="NAME", help="Who does this; it is recorded.")
-REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; it is recorded. No patient's name or id.")
+BY = click.option("--by", required=True, metavar="NAME", help="Who does this (recorded).")
+REASON = click.option("--reason", required=True, metavar="TEXT", help="Why (recorded). No patient's name or id.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -18,11 +18,11 @@ from cds_service.commands.options import CONFIG
 @click.option(
     "--health-port",
     type=click.IntRange(1, 65535),
-    help="A second port, with threads of its own, that answers on health and metrics alone.",
+    help="A second port, with its own threads, for health and metrics only.",
 )
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 def serve(folder: Path | None, host: str, port: int, health_port: int | None, workers: int) -> None:
-    """Run the service. Only clients of the sites' issuer tables may call; without --config nobody may."""
+    """Run the service. Only clients in the sites' issuer tables may call; without --config, nobody may."""
     if health_port == port:
         raise click.BadParameter("expected a port other than --port", param_hint="--health-port")
     # xgboost loads scikit-learn, and with it pandas, where they are installed: a second and 80 MB that serving does not

@@ -27,21 +27,21 @@ NAMES = {"auroc": "AUROC", "slope": "calibration slope", "o_e": "observed over e
 @REQUIRED_CONFIG
 @SITE
 @click.option(
-    "--export", "file", required=True, type=click.Path(path_type=Path), help="A new file, for its owner alone."
+    "--export", "file", required=True, type=click.Path(path_type=Path), help="A new file that only its owner can read."
 )
-@click.option("--name", help="How the site is called in the file. Default: its id.")
+@click.option("--name", help="What the site is called in the file. Default: its id.")
 @click.option("--since", type=MONTH, help="The first month, such as 2026-01. Default: twelve months up to the last.")
 @click.option("--last", type=MONTH, help="The last month. Default: the latest whose outcome windows have all passed.")
 @click.option("--epsilon", type=click.FloatRange(0.01, 10),
-              help="Add noise (differential privacy): so much for all models together.")  # fmt: skip
+              help="Add noise (differential privacy): the epsilon for all models together.")  # fmt: skip
 @BY
 def evaluate_site(  # an option each
     folder: Path, site: str, file: Path, name: str | None, since: datetime | None, last: datetime | None,
     epsilon: float | None, by: str,
 ) -> None:  # fmt: skip
-    """Write what a site may share of its figures: no people, counts rounded to 20, months as the finest dates.
+    """Write the figures that a site may share: nobody singled out, counts rounded to 20, no date finer than a month.
 
-    It is recorded who wrote it. Nobody who opted out is in it.
+    Who wrote it is recorded. Nobody who opted out is included.
     """
     from cds_service.burden.on_record import Window, first_of_month
     from cds_service.commands.options import one_line

@@ -19,7 +19,7 @@ def db() -> None:
 @db.command("upgrade")
 @REQUIRED_CONFIG
 def db_upgrade(folder: Path) -> None:
-    """Upgrade the store's tables to this version; repeating it changes nothing."""
+    """Upgrade the store's tables to this version; it is safe to repeat."""
     from cds_service.storage.versions import revision, upgrade
 
     with opened(folder) as (_config, store):
@@ -32,18 +32,18 @@ def db_upgrade(folder: Path) -> None:
 @REQUIRED_CONFIG
 @click.argument("file", type=click.Path(path_type=Path))
 def db_backup(folder: Path, file: Path) -> None:
-    """Write every row, as of one moment, to FILE (gzip), while the service runs. The data key is not in it."""
+    """Back up every row, as of one moment, to FILE (gzip) while the service runs. The data key is not in it."""
     from cds_service.storage.backup import write_backup
 
     with opened(folder) as (_config, store):
-        click.echo(f"{write_backup(store, file)} rows written to {file}. Keep the data key in another place.")
+        click.echo(f"{write_backup(store, file)} rows written to {file}. Keep the data key elsewhere.")
 
 
 @db.command("restore")
 @REQUIRED_CONFIG
 @click.argument("file", type=click.Path(path_type=Path))
 def db_restore(folder: Path, file: Path) -> None:
-    """Read a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL take each other's."""
+    """Restore a backup from FILE into an empty store, all or nothing; SQLite and PostgreSQL read each other's."""
     from cds_service.storage.backup import restore_backup
     from cds_service.storage.versions import upgrade
 
@@ -56,7 +56,7 @@ def db_restore(folder: Path, file: Path) -> None:
 @REQUIRED_CONFIG
 @click.option("--site", required=True, help="Id of the site whose records are searched.")
 def db_pseudonym(folder: Path, site: str) -> None:
-    """Print what records of a site hold in place of each id on standard input, one a line."""
+    """Print the pseudonym that a site's records hold for each id on standard input, one per line."""
     with opened(folder) as (config, _store):
         identifier, key = config.site(site).id, config.kept_key()
         for line in sys.stdin:
@@ -67,15 +67,15 @@ def db_pseudonym(folder: Path, site: str) -> None:
 @REQUIRED_CONFIG
 @click.argument("file", metavar="LOG", type=click.File(encoding="utf-8", errors="replace"))
 def db_replay(folder: Path, file: TextIO) -> None:
-    """Add the answers that reached only the service's LOG (- for standard input) while the store was away.
+    """Add the answers that reached only the service's LOG (- for standard input) while the store was down.
 
-    Repeating it adds nothing twice.
+    It is safe to repeat.
     """
     from cds_service.storage.replay import logged_answers, replay
 
     with opened(folder) as (_config, store):
         added, known = replay(store, logged_answers(file))
-        click.echo(f"{added} answers added, {known} were in the store already.")
+        click.echo(f"{added} answers added, {known} were already in the store.")
 
 
 @db.command("new-key")

@@ -32,7 +32,7 @@ def subscription() -> None:
 def subscription_show(folder: Path, site: str, topic: str | None, payload: str | None, heartbeat: int) -> None:
     """Print the Subscription resources that the site's IT creates at its FHIR server, as a JSON list.
 
-    The secret is not printed: put it where the header says so.
+    The secret is not printed; put it where the header says.
     """
     from cds_service.errors import ConfigError
     from fhir_adapters.writing.subscriptions import PayloadContent, by_criteria, by_topic

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 TARGET = (
     click.option("--everything", is_flag=True, help="Every service of every site."),
-    click.option("--site", default="", help="Id of the site; all without it."),
-    click.option("--service", default="", help="Id of the service; the app is smart-app."),
-    click.option("--model", default="", metavar="OUTCOME", help="A model alone, such as depression."),
-    click.option("--topic", default="", help="The cards of a topic alone, such as screening-prompt."),
+    click.option("--site", default="", help="Id of the site. Default: all."),
+    click.option("--service", default="", help="Id of the service (the app is smart-app). Default: all."),
+    click.option("--model", default="", metavar="OUTCOME", help="One model only, such as depression."),
+    click.option("--topic", default="", help="The cards of one topic only, such as screening-prompt."),
 )
 
 
@@ -32,7 +32,7 @@ def targets(command: Command) -> Command:
 
 @click.group()
 def switch() -> None:
-    """Stop a service, site, model or card topic with the next call, or start it again."""
+    """Stop a service, site, model or card topic as of the next call, or start it again."""
 
 
 @switch.command("off")
@@ -46,9 +46,9 @@ def switch() -> None:
 def switch_off(
     folder: Path, by: str, reason: str, in_file: bool, confirmed_by: str, as_json: bool, **what: str
 ) -> None:
-    """Switch off. Where the store cannot be written, switch.toml beside the configuration does it.
+    """Switch something off: in the store, or in switch.toml beside the configuration if the store cannot be written.
 
-    A topic about safety is switched off once a second person has confirmed it.
+    A safety topic is switched off only once a second person has confirmed it.
     """
     from cds_service.commands import switching
 
@@ -63,7 +63,7 @@ def switch_off(
 @REASON
 @AS_JSON
 def switch_on(folder: Path, by: str, reason: str, as_json: bool, **what: str) -> None:
-    """Switch on what exactly these options switched off."""
+    """Switch on again exactly what these options switched off."""
     from cds_service.commands import switching
 
     target = _target(**what)
@@ -76,7 +76,7 @@ def switch_on(folder: Path, by: str, reason: str, as_json: bool, **what: str) ->
 @BY
 @AS_JSON
 def switch_confirm(folder: Path, identifier: str, by: str, as_json: bool) -> None:
-    """Confirm as a second person what somebody else wants switched off."""
+    """Confirm, as the second person, what somebody else wants switched off."""
     from cds_service.commands import switching
 
     switching.say(lambda: switching.confirm(folder, identifier, by), as_json=as_json)
@@ -86,7 +86,7 @@ def switch_confirm(folder: Path, identifier: str, by: str, as_json: bool) -> Non
 @REQUIRED_CONFIG
 @AS_JSON
 def switch_status(folder: Path, as_json: bool) -> None:
-    """What is switched off, by whom and why, and what waits for a second person."""
+    """Show what is switched off, by whom and why, and what waits for a second person."""
     from cds_service.commands import switching
 
     switching.say_status(folder, as_json=as_json)

@@ -82,7 +82,7 @@ def settings(folder: Path) -> ServiceConfig:
     """As far as they can be read: a mistake in them must keep nobody from stopping the service."""
     config, problems = read_config(folder)
     if problems:
-        click.echo(f"{folder}: problems in the settings, see mhcds check-config; this goes on.", err=True)
+        click.echo(f"{folder}: problems in the settings, see mhcds check-config; continuing.", err=True)
     return config
 
 

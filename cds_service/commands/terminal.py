@@ -1,4 +1,4 @@
-"""Terminal output for people: cards, an assessment as text, and progress.
+"""Terminal output for people: cards, tables and progress.
 
 Cards are panels that name their indicator; colour only repeats it: red for critical, amber for warning, blue for info.
 Control codes are used on terminals only.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
-import msgspec
-from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.markdown import Markdown, TableElement
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -22,13 +21,8 @@ from rich.text import Text
 from rich.theme import Theme
 
 from explanations.words.estimates.inputs import input_name
-from explanations.words.estimates.not_scored import not_scored_words
 from explanations.words.language import language
 from models.evaluation.drift import InputShift
-from models.scoring.risk import NotScored, RiskBand
-
-if TYPE_CHECKING:
-    from cds_service.commands.assess_files import Assessed
 
 Report = Callable[[str, int, int], None]
 
@@ -36,10 +30,6 @@ Report = Callable[[str, int, int], None]
 WIDEST = 100
 """Columns beyond which a card's lines are hard to read."""
 
-BAND_WORDS = {
-    RiskBand.AT_OR_ABOVE_THRESHOLD: "scored, at or above threshold",
-    RiskBand.BELOW_THRESHOLD: "scored, below threshold",
-}
 COLOURS = {"critical": "#d03b3b", "warning": "#b87400", "info": "#2f7fd1"}
 PLAIN = {
     "markdown.code": "bold",
@@ -49,7 +39,22 @@ PLAIN = {
     "markdown.link_url": "underline",
     "markdown.table.border": "dim",
     "markdown.table.header": "bold",
+    "rule.line": "dim",
 }
+
+
+class _Rows(TableElement):
+    """A table without the empty lines of its edge, which would stand beside those between blocks."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in super().__rich_console__(console, options):
+            if isinstance(part, Table):
+                part.show_edge = False
+            yield part
+
+
+class _Detail(Markdown):
+    elements = Markdown.elements | {"table_open": _Rows}
 
 
 def console_on(stream: TextIO) -> Console:
@@ -100,7 +105,7 @@ def _panel(card: Mapping[str, Any]) -> Panel:
     if detail := str(card.get("detail") or "").strip():
         # A leading list or table has its own blank line.
         parts += [] if detail.startswith(("- ", "|")) else [Text()]
-        parts.append(Markdown(detail, hyperlinks=False))
+        parts.append(_Detail(detail, hyperlinks=False))
     if suggestions := [Text(f"[ {suggestion['label']} ]") for suggestion in card.get("suggestions", ())]:
         parts += [Text(), *suggestions]
     if reasons := [str(reason.get("display", "")) for reason in card.get("overrideReasons", ())]:
@@ -142,28 +147,13 @@ def with_progress(what: str, names: Sequence[str]) -> Iterator[str]:
         report(what, len(names), len(names))
 
 
-def print_assessed(result: Assessed) -> None:
-    """One input: its cards, or that there is nothing to say; then scores or why there are none, and what is missing."""
-    out = console()
-    chart = result.assessment.chart
-    out.rule(f"{result.name}: patient {chart.patient_id}, as of {chart.as_of:%d %b %Y %H:%M} UTC", align="left")
-    for card in msgspec.to_builtins(result.cards):
-        print_card(out, card)
-    if not result.cards:
-        out.print("No cards. This does not say that the patient is well.")
-    for score in result.assessment.scores:
-        verdict = not_scored_words(score, language()) if isinstance(score, NotScored) else BAND_WORDS[score.band]
-        out.print(f"Model {score.outcome}: {verdict}")
-    out.print(f"{len(chart.facts)} facts read, {len(result.assessment.missing)} model inputs missing.")
-
-
 def drift_table(title: str, shifts: Sequence[InputShift]) -> RenderableType:
     """The inputs whose mix differs from training, or one line that says there are none."""
     unlike = [shift for shift in shifts if shift.unlike]
     if not unlike:
-        return Text(f"{title}: no input is unlike the mix trained on. That says nothing about how right estimates are.")
+        return Text(f"{title}: no input is unlike the training mix. That says nothing about how right estimates are.")
     table = Table(
-        title=f"{title}: {len(unlike)} of {len(shifts)} inputs are unlike the mix trained on",
+        title=f"{title}: {len(unlike)} of {len(shifts)} inputs are unlike the training mix",
         caption="Estimates may be out here: compare them with outcomes, and recalibrate. "
         "PSI: population stability index of the values among those known; above 0.25 is a large shift.",
         title_justify="left",

@@ -79,7 +79,7 @@ def evaluate(nhanes: tuple[Path, ...], root: Path | None, target: Path | None, p
     help="Write the figures as JSON; - prints them.",
 )
 def transport(nhanes: tuple[Path, ...], surveys: Path, root: Path | None, target: Path) -> None:
-    """Compare how the models order people in other surveys and in NHANES, on the inputs that both ask about."""
+    """Compare how the models rank people in other surveys and in NHANES, on the inputs that both ask about."""
     import msgspec
 
     from models.errors import ModelError

@@ -9,7 +9,7 @@ import click
 
 from cds_service.commands.options import AS_JSON, BY, REASON, REQUIRED_CONFIG, opened, print_json
 
-TRIAL = click.option("--trial", "name", required=True, metavar="ID", help="Id of the trial, as its protocol has it.")
+TRIAL = click.option("--trial", "name", required=True, metavar="ID", help="Id of the trial, as in its protocol.")
 ANY_TRIAL = click.option("--trial", "name", metavar="ID", help="Id of one trial. Default: all.")
 
 
@@ -23,7 +23,7 @@ def trial() -> None:
 @ANY_TRIAL
 @AS_JSON
 def trial_show(folder: Path, name: str | None, as_json: bool) -> None:
-    """How far each trial is: its protocol, who has been assigned, answers in each arm, and calls outside it."""
+    """Show how far each trial is: its protocol, who has been assigned, answers in each arm, and calls outside it."""
     from cds_service.commands.terminal import print_table
     from cds_service.commands.trial_run import chosen, state_of
     from cds_service.serving.runtime import now_utc
@@ -44,9 +44,9 @@ def trial_show(folder: Path, name: str | None, as_json: bool) -> None:
 @ANY_TRIAL
 @AS_JSON
 def trial_verify(folder: Path, name: str | None, as_json: bool) -> None:
-    """Compute every allocation again, and compare it with what is on file, the audit chain and the answers given.
+    """Recompute every allocation and compare it with what is on file, the audit chain and the answers given.
 
-    Ends with 1 if anything differs. `mhcds audit verify` says whether the chain itself is whole.
+    Exits with 1 if anything differs. `mhcds audit verify` says whether the chain itself is whole.
     """
     from dataclasses import asdict
 
@@ -76,9 +76,9 @@ def trial_verify(folder: Path, name: str | None, as_json: bool) -> None:
 @BY
 @REASON
 def trial_export(folder: Path, name: str, out: Path, by: str, reason: str) -> None:
-    """Write trial.csv (a row an episode), dictionary.csv, protocol.toml and analysis.py; recorded before it is written.
+    """Write trial.csv (one row per episode), dictionary.csv, protocol.toml and analysis.py; recorded first.
 
-    Rows are of single episodes: keep them as the trial's approval says. Patients who opted out are not among them.
+    Each row is one episode: keep the file as the trial's approval says. Patients who opted out are not in it.
     """
     from cds_service.commands.trial_run import chosen, export
     from cds_service.serving.runtime import now_utc
@@ -94,7 +94,7 @@ def trial_export(folder: Path, name: str, out: Path, by: str, reason: str) -> No
 @TRIAL
 @AS_JSON
 def trial_analyse(folder: Path, name: str, as_json: bool) -> None:
-    """Print the estimate by intention to treat with its 95 % interval, as analysis.py of an export does."""
+    """Print the intention-to-treat estimate with its 95 % interval, as analysis.py in an export does."""
     from cds_service.commands.trial_run import chosen, rows_of
     from cds_service.serving.runtime import now_utc
 

@@ -6,10 +6,13 @@ import secrets
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from cds_service.errors import ConfigError
 from cds_service.settings.config import ServiceConfig
-from cds_service.settings.sites import load_site
+from cds_service.settings.languages import site_languages
+from cds_service.settings.sites import SiteConfig, load_site
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS
 from smart_launch.oauth.own_keys import ALGORITHMS, new_pem, own_keys
 from smart_launch.settings import Registration
 
@@ -66,15 +69,29 @@ class Addresses:
         return f"{self.fhir_base.removesuffix('/fhir')}/staff"
 
 
-def demo_config(addresses: Addresses | None = None) -> ServiceConfig:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoPlace:
+    """Where the demo clinic is. languages: of its users, its own first; none: as the shipped file says.
+
+    reviewed: as if a person, who is made up, had reviewed every text on safety.
+    """
+
+    languages: tuple[str, ...] = ()
+    region: str = DEFAULT_REGION.id
+    reviewed: bool = False
+
+
+def demo_config(addresses: Addresses | None = None, place: DemoPlace | None = None) -> ServiceConfig:
     """The demo's one site; with addresses, its app is registered with the demo EHR, under keys of this run.
 
-    Raises ConfigError when the shipped file is damaged.
+    Raises ConfigError when the shipped file is damaged, or a language is not complete.
     """
     problems: list[str] = []
     with as_file(files("cds_service.demo_ehr") / "site.toml") as path:
         site = load_site(path, problems)
-    if site is None:
+    if site is not None and place is not None:
+        site = _placed(site, place, problems)
+    if site is None or problems:
         raise ConfigError("\n".join(problems))
     if addresses is None:
         return ServiceConfig(sites=(site,), mode="demo")
@@ -84,6 +101,15 @@ def demo_config(addresses: Addresses | None = None) -> ServiceConfig:
         address=addresses.service,
         smart_keys=own_keys(new_pem(name) for name in ALGORITHMS),
     )
+
+
+def _placed(site: SiteConfig, place: DemoPlace, problems: list[str]) -> SiteConfig:
+    first, *others = place.languages or tuple(each.locale for each in site.languages)
+    spoken = site_languages(Path("demo"), first, others, None, problems)
+    if place.reviewed:
+        spoken = tuple(replace(each, reviewed=True) for each in spoken)
+    cards = replace(site.cards, say=spoken[0], region=REGIONS[place.region])
+    return replace(site, cards=cards, languages=spoken)
 
 
 def _registration(site: str, addresses: Addresses) -> Registration:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from cds_service.hooks.catalogue import SERVICES
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from fhir_adapters.access.templates import LONGEST, PAGE, Template, templates
 from fhir_adapters.codesets.terminology import LOINC, SNOMED, table
 from fhir_adapters.facts import ChartPart
@@ -63,11 +64,13 @@ class DataNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Words:
-    """The parts of a need that cannot be generated."""
+    """The parts of a need that cannot be generated. for_models, without_models: what is added where models are asked."""
 
     purpose: str
     look_back: str
-    without: str
+    without: str = ""
+    for_models: str = ""
+    without_models: str = ""
     inputs: tuple[str, ...] = ()
 
 
@@ -78,65 +81,73 @@ def _years(group: str) -> str:
 SAID = "A card names the gap, beside the findings from the rest or alone; a call of which no needed part could be had is answered 412."
 WORDS: dict[str, _Words] = {
     ChartPart.PATIENT: _Words(
-        purpose="That the data is this patient's; age (rules by age, no model under 18), sex, and whether the patient has died.",
+        purpose="That the data is this patient's; age (rules by age), sex, and whether the patient has died.",
+        for_models="No model is asked under 18.",
         look_back="Present state.",
         without=SAID,
         inputs=("demographics",),
     ),
     ChartPart.CONDITIONS: _Words(
-        purpose="Coded self-harm, suicidality, depressive and bipolar disorders (rules R2, R7, R8, R13); chronic conditions as model inputs.",
+        purpose="Coded self-harm, suicidality, depressive and bipolar disorders (rules R2, R7, R8, R13).",
+        for_models="Chronic conditions are model inputs.",
         look_back=f"Safety codes: cards up to {RECENT_DAYS} days, older ones as one line of history. Chronic conditions: ever.",
         without=SAID,
         inputs=("conditions",),
     ),
     ChartPart.SCREENING: _Words(
-        purpose="Documented answers: PHQ-9, PHQ-9M, PHQ-2, GAD-7, EPDS total, C-SSRS, suicide-risk level, and findings of suicidality (rules R1 to R7, R11, R12).",
-        look_back=f"Positive answers: {POSITIVE_DAYS} days, acute ones and totals {RECENT_DAYS} days, then one line of history. As model inputs: {PHQ_DAYS} days.",
+        purpose="Documented answers: PHQ-9, PHQ-9M, PHQ-2, GAD-7, EPDS total, C-SSRS, overall results, and findings of suicidality (rules R1 to R7, R11, R12).",
+        look_back=f"Positive answers: {POSITIVE_DAYS} days, acute ones and totals {RECENT_DAYS} days, then one line of history.",
+        for_models=f"As model inputs, answers of the last {PHQ_DAYS} days.",
         without=SAID,
         inputs=("phq2", "phq"),
     ),
     ChartPart.QUESTIONNAIRES: _Words(
         purpose="The same answers where they are filed as forms, those in a site's own codes by its map.",
-        look_back="As for screening.",
+        look_back="As for answers in codes.",
         without=SAID,
     ),
     ChartPart.LOCAL_SCREENING: _Words(
         purpose="The same answers where they are filed as Observations in codes of the site's own, by its map.",
-        look_back="As for screening.",
+        look_back="As for answers in codes.",
         without=SAID,
     ),
     ChartPart.MEASUREMENTS: _Words(
         purpose="Model inputs that patients report: smoking, alcohol, sleep, self-rated health, employment, food security, difficulty concentrating. No vital signs and no laboratory values.",
         look_back=f"Smoking and alcohol {_years('lifestyle')}; the others {_years('needs')}.",
-        without="The models count them as missing, name them on the card, and may give no estimate.",
+        without_models="The models count them as missing, name them on the card, and may give no estimate.",
         inputs=("lifestyle", "needs", "difficulties", "pro"),
     ),
     ChartPart.MEDICATIONS: _Words(
-        purpose="Active medicines: their number and classes as model inputs; antidepressants also show depression care (rule R13). The detailed view lists them by name, date and dose; it alone also reads those that are over (`status=stopped,completed`), for antidepressants and mood stabilisers on its time line.",
+        purpose="Active medicines: antidepressants show depression care (rule R13). The detailed view lists them by name, date and dose; it alone also reads those that are over (`status=stopped,completed`), for antidepressants and mood stabilisers on its timeline.",
+        for_models="Their number and classes are model inputs.",
         look_back="Active now.",
-        without="The models count medicines as missing; depression care may go unseen.",
+        without="Depression care may go unseen.",
+        without_models="The models count medicines as missing.",
         inputs=("drugs",),
     ),
     ChartPart.ENCOUNTERS: _Words(
-        purpose="Dates of coded events, whether an answer belongs to the visit at hand (rule R1), follow-up and depression care (R6, R13); visits as model inputs.",
+        purpose="Dates of coded events, whether an answer belongs to the visit at hand (rule R1), follow-up and depression care (R6, R13).",
+        for_models="Visits are model inputs.",
         look_back="12 months for visits; older ones only to date coded events.",
-        without="Coded events take the date of their record; the models count visits as missing.",
+        without="Coded events take the date of their record.",
+        without_models="The models count visits as missing.",
         inputs=("utilisation",),
     ),
     ChartPart.PROCEDURES: _Words(
         purpose="A suicide risk assessment that was completed, which lowers an older acute finding by one step (rule R3), and is one of the steps looked for at discharge.",
         look_back=f"{RECENT_DAYS} days.",
-        without="Older findings keep their level, and the card says that later records were not all read.",
+        without="Older findings stay as urgent as they are, and the card says that later records were not all read.",
     ),
     ChartPart.RISK_ASSESSMENTS: _Words(
-        purpose="Suicide risk assessments with their qualitative risk: high is acute, moderate positive (rules R2, R4, R7); a practitioner's final one counts as completed (R3, discharge). Those about something else are set aside.",
+        purpose="Suicide risk assessments with their qualitative result (rules R2, R4, R7); a practitioner's final one counts as completed (R3, discharge). Those about something else are set aside.",
         look_back=f"{RECENT_DAYS} days.",
         without="Such results go unseen. Where the key was never sent, or the server refuses or does not know the type, no card says so; where a read fails, cards say that later records were not all read.",
     ),
     ChartPart.CONSENTS: _Words(
         purpose="Whether the patient denies this use of the chart. Asked for before anything else.",
         look_back="Consents that are active and in force today.",
-        without='No estimate is made and a card says so; the rules still speak. A site whose chart holds no Consents sets consent = "not-used".',
+        without='The rules still speak. A site whose chart holds no Consents sets consent = "not-used".',
+        without_models="No estimate is made, and a card says so.",
     ),
     ChartPart.CARE_PLANS: _Words(
         purpose="At discharge after a positive safety answer: whether a safety or crisis plan was made since, known by its words. The words are not kept and not shown; its date and reference are.",
@@ -153,13 +164,13 @@ WORDS: dict[str, _Words] = {
 NOT_READ = {name for names in r4.FOREIGN.values() for name in names} | {"marital_status"}
 
 
-def data_needs() -> tuple[DataNeed, ...]:
-    """Every need, in the order of the prefetch keys."""
-    return tuple(_need(template) for template in templates(ALL_KEYS))
+def data_needs(region: Region = DEFAULT_REGION) -> tuple[DataNeed, ...]:
+    """Every need of a region, in the order of the prefetch keys."""
+    return tuple(_need(template, region) for template in templates(region.read(ALL_KEYS)))
 
 
-def _need(template: Template) -> DataNeed:
-    words = WORDS[template.key]
+def _need(template: Template, region: Region) -> DataNeed:
+    words, models = WORDS[template.key], region.models
     return DataNeed(
         key=template.key,
         services=tuple(
@@ -171,10 +182,10 @@ def _need(template: Template) -> DataNeed:
         own_queries=tuple(form for query in template.queries for form in template.reads(query)),
         elements=tuple(f"{kind}.{name}" for kind in template.types for name in _elements(kind)),
         codes=() if template.key == ChartPart.LOCAL_SCREENING else tuple(_codes(template)),
-        model_inputs=tuple(spec.name for spec in FEATURES if spec.group in words.inputs),
-        purpose=words.purpose,
+        model_inputs=tuple(spec.name for spec in FEATURES if models and spec.group in words.inputs),
+        purpose=f"{words.purpose} {words.for_models if models else ''}".strip(),
         look_back=words.look_back,
-        without=words.without,
+        without=f"{words.without} {words.without_models if models else ''}".strip(),
     )
 
 
@@ -207,9 +218,9 @@ DISPLAYS = {
 }  # fmt: skip
 
 
-def as_json(local: Template | None = None) -> dict[str, Any]:
+def as_json(local: Template | None = None, region: Region = DEFAULT_REGION) -> dict[str, Any]:
     """The needs as plain JSON values, without empty members. `local`: of one site, for its own codes."""
-    every = (*data_needs(), *((_need(local),) if local else ()))
+    every = (*data_needs(region), *((_need(local, region),) if local else ()))
     needs = [{name: value for name, value in asdict(need).items() if value not in ((), "")} for need in every]
     return {"needs": needs, "never": list(NEVER)}
 

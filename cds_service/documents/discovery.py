@@ -20,6 +20,8 @@ from cds_service.hooks.catalogue import HOOK_VERSION, SERVICES, SPECIFICATION, S
 from cds_service.serving.cacheable import cacheable
 from cds_service.serving.runtime import Runtime
 from cds_service.settings.sites import SiteConfig
+from explanations.judgement.regions import DEFAULT_REGION, Region
+from explanations.words.language import ENGLISH
 from fhir_adapters.access.templates import local_template
 
 OFF = " SWITCHED OFF since {since}: every call is answered with one card that says so, and no chart is read."
@@ -30,29 +32,48 @@ def document(
     site: SiteConfig | None = None,
     address: str = "",
     off: Mapping[str, datetime] = MappingProxyType({}),
+    region: Region = DEFAULT_REGION,
 ) -> bytes:
     """The discovery document, of one site or for all; the list is present even if empty.
 
-    address: the public one, for the link to the data needs. off: service id -> since when it is switched off.
+    address: the public one, for the link to the data needs. region: whose descriptions and needs. off: service id ->
+    since when it is switched off.
     """
     needs = f"{address}{site.path if site else ''}{DATA_NEEDS}"
-    entries = [_entry(service, site, off.get(service.id)) for service in services]
+    entries = [_entry(service, site, off.get(service.id), region) for service in services]
     return msgspec.json.encode({"services": entries, "extension": {EXTENSION: {"url": needs}}})
 
 
-def _entry(service: Service, site: SiteConfig | None, off: datetime | None) -> dict[str, object]:
-    prefetch = dict(service.prefetch(page_size=site is None or site.prefetch_count))
+def _entry(service: Service, site: SiteConfig | None, off: datetime | None, region: Region) -> dict[str, object]:
+    description, usage = service.described(region)
+    prefetch = dict(service.prefetch(page_size=site is None or site.prefetch_count, region=region))
     prefetch |= dict(site.local_prefetch if site else ())
     entry = {
         "id": service.id,
         "hook": service.hook,
         "title": service.title,
-        "description": service.description + (OFF.format(since=moment_words(off)) if off else ""),
-        "usageRequirements": service.usage,
+        "description": description + (OFF.format(since=moment_words(off)) if off else ""),
+        "usageRequirements": usage + (_languages(site) if site else ""),
         "version": SPECIFICATION,
         "hookVersion": HOOK_VERSION,
     }
     return entry | ({"prefetch": prefetch} if prefetch else {})
+
+
+def _languages(site: SiteConfig) -> str:
+    """In which languages a site's cards come, unless in English alone; and what stays in English."""
+    tags = [each.tag for each in site.languages]
+    if tags == [ENGLISH]:
+        return ""
+    unreviewed = [each.tag for each in site.languages if not each.reviewed]
+    english = f" Until reviewed, cards in {', '.join(unreviewed)} are in English." if unreviewed else ""
+    return f" Cards in {', '.join(tags)}, by Accept-Language.{english}"
+
+
+def _region(sites: Iterable[SiteConfig]) -> Region:
+    """The region to describe: the first where a model may be asked, since its sites need the most; else the first."""
+    regions = [site.cards.region for site in sites]
+    return next((region for region in regions if region.models), regions[0])
 
 
 def switched_off(state: ControlState, sites: Iterable[SiteConfig]) -> dict[str, datetime]:
@@ -71,14 +92,18 @@ def create_blueprint(runtime: Runtime) -> Blueprint:
         config = runtime.config()
         named = named_site(config, site) if site else None
         runtime.controls.look()
-        off = switched_off(runtime.controls(), (named,) if named else config.sites)
-        body = document(site=named, address=config.address or "", off=off)
+        sites = (named,) if named else config.sites
+        off = switched_off(runtime.controls(), sites)
+        body = document(site=named, address=config.address or "", off=off, region=_region(sites))
         return cacheable(body, "application/json")
 
     @blueprint.get(DATA_NEEDS)
     @blueprint.get(f"/sites/<site>{DATA_NEEDS}")
     def data_needs(site: str | None = None) -> Response:
-        maps = named_site(runtime.config(), site).reading.maps if site else ()
-        return cacheable(msgspec.json.encode(as_json(local_template(maps))), "application/json")
+        config = runtime.config()
+        named = named_site(config, site) if site else None
+        local = local_template(named.reading.maps if named else ())
+        region = _region((named,) if named else config.sites)
+        return cacheable(msgspec.json.encode(as_json(local, region)), "application/json")
 
     return blueprint

@@ -97,7 +97,7 @@ def _here(
     if found is None:
         return {"known": False, "published": [], "measured": 0, "not_measured": 0}
     own = {row.site: row for row in found if (row.outcome, row.version) == (model.outcome, model.version)}
-    using = [site for site in config.sites if model in runtime.engine.of(site.models).models]
+    using = [site for site in config.sites if model in site.models_of(runtime.engine)]
     published = [own[site.id] for site in using if site.id in own and site.monitoring.publish]
     measured = sum(site.id in own for site in using) - len(published)
     # Without the groups and the criteria: what a site publishes is how the model does there.

@@ -64,6 +64,9 @@ PAGES = (
     ("/smart/callback", "get", "smartCallback", "Where the EHR's authorization server sends the browser back to"),
     ("/smart/app/{launch}/", "get", "appSummary", "One patient: findings, course, what was known, estimates"),
     ("/smart/app/{launch}/print", "get", "appPrint", "The same, to be printed"),
+    ("/smart/app/{launch}/patient", "get", "appPatient", "The page for the patient, to be shown or printed"),
+    ("/smart/app/{launch}/learn", "get", "appLearn", "Three minutes for clinicians: what this is and misses"),
+    ("/smart/app/{launch}/learn", "post", "appLearned", "That the user has read it"),
     ("/smart/app/{launch}/ehr.css", "get", "appEhrStyle", "The EHR's own colour (smart_style_url)"),
     ("/smart/app/{launch}/forms/{form}", "get", "formEntry", f"A questionnaire ({', '.join(FORMS)}) to fill in"),
     ("/smart/app/{launch}/forms/{form}", "post", "formReview", "The answers, to be looked over before writing"),
@@ -77,6 +80,7 @@ PAGES = (
     ("/smart/app/{launch}/opinion", "post", "appOpinion", "What a clinician says about an estimate"),
     ("/smart/app/{launch}/escalation", "post", "appEscalation", "That a clinician has it, or what was done about it"),
     ("/smart/app/{launch}/thanks", "get", "appThanks", "That it was recorded"),
+    ("/smart/app/{launch}/language", "post", "appLanguage", "Keeps the language that a user has chosen"),
     ("/smart/app/{launch}/extend", "post", "appExtend", "Keeps the session"),
     ("/smart/app/{launch}/close", "post", "appClose", "Ends the session"),
 )
@@ -223,6 +227,15 @@ def _hook_paths(name: str, words: str, statuses: tuple[int, ...]) -> Schema:
                 f"dataNeeds{name}",
                 f"Every query and code, and what for{words}",
                 _json("DataNeeds"),
+                statuses if name else ALWAYS,
+            )
+        },
+        "/patients": {
+            "get": _cached(
+                "Transparency",
+                f"patients{name}",
+                f"A page for patients, the same for all{words}",
+                _PAGE,
                 statuses if name else ALWAYS,
             )
         },

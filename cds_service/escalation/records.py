@@ -1,4 +1,4 @@
-"""Escalations as they stand: for cards and pages, and with their time line for whoever looks after them. Only reads."""
+"""Escalations as they stand: for cards and pages, and with their timeline for whoever looks after them. Only reads."""
 
 from __future__ import annotations
 

@@ -11,17 +11,17 @@ from enum import Enum
 class PageRefusal(Enum):
     """Why a page is not shown: status, headline, then what to do."""
 
-    SIGNED_OUT = (401, "Sign in", "These pages are for the people at your hospital who govern this service.")
-    TIMED_OUT = (401, "Your session has ended", "You did nothing for a while, or the day is over. Sign in again.")
+    SIGNED_OUT = (401, "Sign in", "These pages are for the people who govern this service at your hospital.")
+    TIMED_OUT = (401, "Your session has ended", "You were inactive for a while, or the day is over. Sign in again.")
     NO_ROLE = (
         403,
         "You have no role here",
-        "You are signed in, but in none of the groups that may see these pages. Ask whoever runs this service.",
+        "You are signed in, but not in a group that may see these pages. Ask whoever runs this service.",
     )
     NOT_YOURS = (403, "Your role does not allow this", "Nothing was changed.")
-    FORM = (403, "This was not done", "The form did not come from a page of this session. Go back and load it anew.")
-    STALE = (400, "This sign-in cannot be used", "It was used before, is too old, or began in another browser.")
-    DECLINED = (403, "You were not signed in", "Your hospital’s sign-in refused, or it was cancelled there.")
+    FORM = (403, "This was not done", "The form did not come from a page in this session. Go back and reload it.")
+    STALE = (400, "This sign-in cannot be used", "It was already used, has expired, or was started in another browser.")
+    DECLINED = (403, "You were not signed in", "Your hospital’s sign-in declined, or it was cancelled there.")
     PROVIDER = (
         502,
         "Your hospital’s sign-in did not answer as expected",
@@ -30,12 +30,12 @@ class PageRefusal(Enum):
     UNAVAILABLE = (
         503,
         "The database does not answer",
-        "Nothing was changed. Models can be stopped all the same: the file switch.toml needs no database.",
+        "Nothing was changed. Models can still be stopped: the file switch.toml needs no database.",
     )
-    INSECURE = (403, "This page needs https", "Use the address that whoever runs this service gave you.")
+    INSECURE = (403, "This page needs https", "Use the address you were given by whoever runs this service.")
     NOTHING = (404, "There is no page at this address", "Choose one above.")
-    INVALID = (400, "This cannot be used", "Nothing was changed. Go back and look at what was entered.")
-    FAILED = (500, "Something went wrong", "It has been noted in the log. Look whether anything was changed.")
+    INVALID = (400, "This cannot be used", "Nothing was changed. Go back and check what was entered.")
+    FAILED = (500, "Something went wrong", "The error was logged. Check whether anything was changed.")
 
 
 class PageRefused(Exception):

@@ -1,4 +1,4 @@
-"""An escalation as its page says it: where it stands, and the time line of who was told what, and who did what."""
+"""An escalation as its page says it: where it stands, and the timeline of who was told what, and who did what."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DONE_WORDS = {
 }
 # Those that a person may give.
 CLOSE_WORDS = {
-    CloseReason.HANDLED: "Handled: somebody has seen to the patient",
+    CloseReason.HANDLED: "Handled: someone has seen the patient",
     CloseReason.IN_ERROR: "In error: the answer was not the patient’s, or was entered by mistake",
     CloseReason.DECEASED: "The patient has died",
 }
@@ -52,7 +52,7 @@ def state_word(row: EscalationRow) -> str:
     elif row.told is not None:
         word = "Told, not acknowledged"
     else:
-        word = "No message has arrived yet" if row.contact else "Nobody on duty"
+        word = "No message delivered yet" if row.contact else "Nobody on duty"
     return f"Drill: {word.lower()}" if row.drill else word
 
 
@@ -89,9 +89,9 @@ def _act_words(act: Mapping[str, Any]) -> str:
     what, by = EscalationAct(act["what"]), by_words(act.get("by"), act.get("through"))
     turns = {
         EscalationAct.OPENED: (f"Opened when {act.get('service')} read the chart.", " No contact was on duty."),
-        EscalationAct.BEGUN: ("The first hours of a contact began.", ""),
+        EscalationAct.BEGUN: ("A contact came on duty.", ""),
         EscalationAct.MOVED_ON: ("Not acknowledged in time.", " Nobody else is told."),
-        EscalationAct.JOINED: ("A further acute answer was added.", ""),
+        EscalationAct.JOINED: ("Another acute answer was added.", ""),
     }
     if what in turns:
         words, otherwise = turns[what]
@@ -112,7 +112,7 @@ def _sent(message: ContactMessage, row: EscalationRow, config: ServiceConfig) ->
     what = f"{message.contact} ({SENT_WORDS[MessageKind(message.kind)]})"
     tries = f"{message.attempts} attempt{'' if message.attempts == 1 else 's'}"
     if message.failure == WITHDRAWN:
-        yield _iso(message.delivered or 0), f"Message to {what}: taken back before it was delivered, {tries}."
+        yield _iso(message.delivered or 0), f"Message to {what}: withdrawn before it was delivered, {tries}."
     elif message.arrived:
         yield _iso(message.delivered or 0), f"Message to {what}: delivered, {tries}."
     elif message.delivered is not None:

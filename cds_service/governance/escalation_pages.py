@@ -109,7 +109,7 @@ def _acted(connection: sa.Connection, identifier: str, form: MultiDict[str, str]
                 return (
                     f"It had already been acknowledged, by {known.by or 'feedback on the card'}. Nothing was changed."
                 )
-            then = "See to the patient now; come back here to record what was done."
+            then = "See the patient now, then come back here to record what was done."
             return f"You have acknowledged it. Nobody else will be told. {then}"
         case "done":
             done = [one for one in Done if one.value in form.getlist("done")]

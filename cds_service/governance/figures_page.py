@@ -29,11 +29,15 @@ def figures_page(desk: Desk, visitor: Visitor) -> Response:
     for cell in found.cards:
         cells[cell.month, cell.site].append(cell)
     told: dict[tuple[str, str], EscalationFigures] = {(one.month, one.site): one for one in found.escalations}
-    months = sorted({*cells, *told}, key=lambda key: (key[0], key[1]), reverse=True)
+    read = {(one.month, one.site): one for one in found.education}
+    months = sorted({*cells, *told, *read}, key=lambda key: (key[0], key[1]), reverse=True)
     return page(
         "figures.html",
         visitor,
-        months=[(_month_words(month), site, cells[month, site], told.get((month, site))) for month, site in months],
+        months=[
+            (_month_words(month), site, cells[month, site], told.get((month, site)), read.get((month, site)))
+            for month, site in months
+        ],
         since=window.since,
         partial=found.partial,
         most=MOST_EVENTS,

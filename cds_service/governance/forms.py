@@ -196,7 +196,7 @@ def incident_act(desk: Desk, visitor: Visitor) -> str:
 
 
 def exported_incidents(desk: Desk, visitor: Visitor) -> bytes:
-    """All incidents with their time lines, as JSON; the export is an event of its own."""
+    """All incidents with their timelines, as JSON; the export is an event of its own."""
     runtime = desk.runtime
     with desk.rows.store.transaction() as connection:
         found = incidents.export(connection, None, runtime.key, runtime.now(), by=visitor.named)

@@ -50,7 +50,7 @@ Shown = Callable[..., Response]
 MODE_WORDS = {
     Mode.OFF: "Off: not asked",
     Mode.SILENT: "Silent: scored and recorded, no card",
-    Mode.REVIEW: "Silent with review: and a sample listed for review",
+    Mode.REVIEW: "Silent with review: the same, with a sample listed for review",
     Mode.PILOT: "Pilot: speaks to some",
     Mode.TRIAL: "Trial: speaks in the live arm of its protocol",
     Mode.LIVE: "Live: speaks to all",
@@ -102,13 +102,13 @@ def overview(desk: Desk, visitor: Visitor) -> Response:
 def switches(desk: Desk, visitor: Visitor, **values: Any) -> Response:  # noqa: ANN401  # for the template
     """The switches, and a form for each."""
     there = forms.known(desk)
-    whats = [
+    subjects = [
         CHOOSE,
         ("all", "Everything, safety cards too"),
         *((f"model:{outcome}", f"Model: {outcome}") for outcome in OUTCOMES),
     ]
-    whats += [(f"topic:{t}", f"Cards: {t}{' (two people)' if t in TWO_PEOPLE else ''}") for t in Topic]
-    shown = {"form": {}, "whats": whats, "switches": views.off_and_pending(desk.runtime)}
+    subjects += [(f"topic:{t}", f"Cards: {t}{' (two people)' if t in TWO_PEOPLE else ''}") for t in Topic]
+    shown = {"form": {}, "subjects": subjects, "switches": views.off_and_pending(desk.runtime)}
     shown |= {"sites": [(site, site) for site in there.sites], "services": [(name, name) for name in there.services]}
     return page("switches.html", visitor, **shown | values)
 

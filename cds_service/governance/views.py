@@ -80,7 +80,7 @@ def model_states(runtime: Runtime, config: ServiceConfig) -> list[ModelState]:
     return [
         _model_state(state, config, site, model, site.day(now))
         for site in config.sites
-        for model in runtime.engine.of(site.models).models
+        for model in site.models_of(runtime.engine)
     ]
 
 
@@ -205,7 +205,7 @@ def shown_settings(config: ServiceConfig) -> list[tuple[str, list[tuple[str, str
 
 def _site(site: SiteConfig) -> Iterator[tuple[str, str]]:
     yield "time_zone", str(site.cards.zone)
-    yield "language, country", f"{site.cards.locale}, {site.cards.country}"
+    yield "language, region", f"{site.cards.say.locale}, {site.cards.region.id}"
     yield "dialect", site.dialect.value
     yield "consent", site.reading.consent.use
     yield "on_missing", site.on_missing.value

@@ -19,10 +19,10 @@ from msgspec import UNSET
 from cds_service.cards.wire import Card, Link
 from cds_service.keys.data_key import DataKey
 from cds_service.settings.sites import SiteConfig
+from explanations.words.notices.drafts import DETAILS
 from fhir_adapters.access.addresses import same_base
 from models.rules.findings import Topic
 
-LABEL = "Open detailed view"
 COUNTS_S = 12 * 60 * 60
 
 
@@ -47,12 +47,14 @@ def with_app_links(
         return list(cards)
     patient, until = key.pseudonym(site.id, patient_id), int(now.timestamp()) + COUNTS_S
     signer = _signer(key)
-    return [_linked(card, f"{address}/smart/launch", site.id, patient, until, signer) for card in cards]
+    return [_linked(card, f"{address}/smart/launch", site, patient, until, signer) for card in cards]
 
 
-def _linked(card: Card, url: str, site: str, patient: str, until: int, signer: URLSafeSerializer) -> Card:
-    reference = _Reference(card=card.uuid, topic=card.source.topic.code, site=site, patient=patient, until=until)
-    link = Link(label=LABEL, url=url, type="smart", app_context=signer.dumps(msgspec.to_builtins(reference)))
+def _linked(card: Card, url: str, site: SiteConfig, patient: str, until: int, signer: URLSafeSerializer) -> Card:
+    topic = card.source.topic.code
+    reference = _Reference(card=card.uuid, topic=topic, site=site.id, patient=patient, until=until)
+    label = site.cards.safe.say(DETAILS)
+    link = Link(label=label, url=url, type="smart", app_context=signer.dumps(msgspec.to_builtins(reference)))
     return msgspec.structs.replace(card, links=[link, *([] if card.links is UNSET else card.links)])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request
 
 from cds_service.errors import BadRequest, Overloaded, TooManyCalls
@@ -27,6 +29,7 @@ from fhir_adapters.access.prefetch import gather
 from fhir_adapters.errors import FhirError, WrongPatient
 from fhir_adapters.resources.gathered import Gathered
 from fhir_adapters.settings import ReadSettings
+from smart_launch.pages.language import accepted_language
 
 
 def create_blueprint(runtime: Runtime, slots: CallSlots) -> Blueprint:
@@ -83,6 +86,7 @@ def answer(
     times = audit.times
     hook = parse(service, body)
     call = accept(runtime, config, client, service, hook, named)
+    call = replace(call, site=call.site.in_language(accepted_language(request.accept_languages, call.site.languages)))
     audit.note_call(runtime.key, call.site.id, hook.hook_instance, call.patient_id, hook.context.user_id or "")
     times.end(Stage.PARSE)
     if hook.context.user_kind not in CLINICIANS:

@@ -9,6 +9,7 @@ from cds_service.errors import UnknownService
 from cds_service.settings.service_ids import ServiceId
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.judge import CHART_OPENED, PATIENT_DISCHARGED, Occasion
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from explanations.words.notices.discharge import discharge_notices
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.notice_list import notices
@@ -21,7 +22,7 @@ class Service:
     """One CDS service. `id`, `keys` and their templates are stored by sites: changing them breaks registrations.
 
     occasion: what it reads of a chart and how it judges it; notices: makes its notices. needs_encounter: the hook
-    definition requires `context.encounterId`.
+    definition requires `context.encounterId`. by_rules: the description where no model is asked, if another.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Service:
     title: str
     description: str
     usage: str
+    by_rules: str = ""
     occasion: Occasion = CHART_OPENED
     needs_encounter: bool = False
     notices: Callable[[Assessment, NoticeSettings], tuple[Notice, ...]] = notices
@@ -38,11 +40,17 @@ class Service:
         """Its prefetch keys."""
         return self.occasion.parts
 
-    def prefetch(self, *, page_size: bool = True) -> tuple[tuple[str, str], ...]:
+    def prefetch(self, *, page_size: bool = True, region: Region = DEFAULT_REGION) -> tuple[tuple[str, str], ...]:
         """Its prefetch templates, by key; with a page size or without."""
-        return tuple(pair for template in templates(self.keys) for pair in template.prefetch(page_size=page_size))
+        parts = templates(region.read(self.keys))
+        return tuple(pair for template in parts for pair in template.prefetch(page_size=page_size))
+
+    def described(self, region: Region) -> tuple[str, str]:
+        """Its description and usage requirements in a region."""
+        return (self.description, self.usage) if region.models else (self.by_rules or self.description, RULES_USAGE)
 
 
+RULES_USAGE = "FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart."
 USAGE = "FHIR R4. Models speak for adults only; rules for every age. Needs prefetch or read access to the chart."
 
 SERVICES: tuple[Service, ...] = (
@@ -54,6 +62,10 @@ SERVICES: tuple[Service, ...] = (
             "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm) and, for "
             "adults, estimates current depressive symptoms and suicidal ideation to prompt screening. It does not "
             "diagnose, and the absence of a card is not reassurance."
+        ),
+        by_rules=(
+            "Restates documented safety answers (PHQ-9 item 9, C-SSRS, ASQ, EPDS item 10, coded self-harm). No model "
+            "is asked. It does not diagnose, and the absence of a card is not reassurance."
         ),
         usage=USAGE,
     ),
@@ -78,7 +90,7 @@ SERVICES: tuple[Service, ...] = (
             "and a follow-up appointment. While one of them is not on file, restates the answer, says what is on file "
             "of each, and offers the follow-up as drafts. No model is asked. The absence of a card is not reassurance."
         ),
-        usage="FHIR R4. Documented answers at every age; no model. Needs prefetch or read access to the chart.",
+        usage=RULES_USAGE,
         occasion=PATIENT_DISCHARGED,
         needs_encounter=True,
         notices=discharge_notices,

@@ -57,7 +57,7 @@ def saying_so(notices: Notices, hours: int) -> Notices:
     if not hours:
         return notices
     return lambda assessment, settings: tuple(
-        shown_once(notice, hours, settings.say) for notice in notices(assessment, settings)
+        shown_once(notice, hours, settings.safe.say) for notice in notices(assessment, settings)
     )
 
 

@@ -12,6 +12,7 @@ from cds_service.hooks.catalogue import Service
 from fhir_adapters.access.addresses import is_bare, is_base, is_plain
 from fhir_adapters.duplicates import TOO_DEEP, repeated
 from fhir_adapters.facts import ChartPart
+from fhir_adapters.surrogates import without_halves
 
 CLINICIANS = ("practitioner", "practitionerrole")
 USERS = (*CLINICIANS, "patient", "relatedperson")
@@ -28,6 +29,7 @@ def parse(service: Service, body: bytes) -> HookRequest:
 
 def decode(body: bytes) -> HookRequest:
     """A hook request from its JSON, checked member by member. Raises BadRequest."""
+    body = without_halves(body)
     try:
         body.decode()
         hook = HOOK_REQUEST.decode(body)

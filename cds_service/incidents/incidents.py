@@ -1,4 +1,4 @@
-"""Incidents: opened once an occasion, with a time line, until somebody closes them.
+"""Incidents: opened once an occasion, with a timeline, until somebody closes them.
 
 Every change is made within the caller's transaction, with its audit event; opening and closing also put the message to
 the site's own system into it, which `sending` sends. What people write comes sealed with the data key.
@@ -65,7 +65,7 @@ class Handling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A line of the time line. what: opened, noted, assigned, closed."""
+    """A line of the timeline. what: opened, noted, assigned, closed."""
 
     at: str
     who: str
@@ -136,7 +136,7 @@ def open_of(connection: sa.Connection, occasion: str) -> str | None:
 
 
 def note(connection: sa.Connection, identifier: str, act: Handling) -> None:
-    """Adds what somebody wrote to the time line. Raises NoSuchIncident."""
+    """Adds what somebody wrote to the timeline. Raises NoSuchIncident."""
     _record(connection, _row(connection, identifier), act, "noted")
 
 
@@ -173,7 +173,7 @@ def _row(connection: sa.Connection, identifier: str) -> RowMapping:
 
 
 def _record(connection: sa.Connection, row: RowMapping, act: Handling, what: str, **fields: object) -> None:
-    """One line of the time line, and the event in the audit chain, which does not hold what was written."""
+    """One line of the timeline, and the event in the audit chain, which does not hold what was written."""
     at = act.at.isoformat()
     line = {"incident": row["id"], "at": at, "who": act.by, "what": what, "text": act.sealed}
     connection.execute(incident_note.insert().values(line))
@@ -239,7 +239,7 @@ def unsealed(note: Note, key: DataKey) -> str:
 
 
 def _whole(connection: sa.Connection, rows: Sequence[RowMapping]) -> list[Incident]:
-    """Incidents with their time line and messages; three queries, however many there are."""
+    """Incidents with their timeline and messages; three queries, however many there are."""
     ids = [row["id"] for row in rows]
     notes: dict[str, list[Note]] = defaultdict(list)
     for line in connection.execute(

@@ -109,7 +109,7 @@ def approvals(store: Store, config: ServiceConfig, engine: Engine, now: datetime
     for site in governed.values():
         verdicts = (
             verdict_at(config, site.id, service, model, mode, site.day(now))
-            for model in engine.of(site.models).models
+            for model in site.models_of(engine)
             for service in ASK_MODELS
             for mode in SPEAKING
         )

@@ -68,7 +68,7 @@ def apply_criteria(
     """
     found = []
     for site in config.sites:
-        for model in engine.of(site.models).models:
+        for model in site.models_of(engine):
             for approval in config.approvals:
                 if not _is_named(approval, site, model, site.day(now)):
                     continue

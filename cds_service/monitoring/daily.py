@@ -111,7 +111,7 @@ def _outcome_and_version(episode: Episode) -> tuple[str, str]:
 
 
 def _not_scored(store: Store, site: SiteConfig, window: Window) -> ByOutcome:
-    """Outcome -> month -> reason -> answers. Nobody who opted out is in it."""
+    """Outcome -> month -> reason -> answers. Nobody who opted out is included."""
     out = opted_out(store, site.id)
     events = [event for _, event in recorded(store, site.id, window.since, (AuditKind.ANSWER.value,), UnscoredAnswer)]
     out |= {event.patient for event in events if event.consent == Consent.OPTED_OUT and event.patient}

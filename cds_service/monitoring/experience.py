@@ -1,6 +1,6 @@
 """How the service was met: usefulness votes, reasons, near misses, and how fast and how often it answered.
 
-From the audit chain of a site, in one pass; costs are counted from the same events. Nobody who opted out is in it.
+From the audit chain of a site, in one pass; costs are counted from the same events. Nobody who opted out is included.
 """
 
 from __future__ import annotations

@@ -247,6 +247,6 @@ def _month(month: str) -> str:
 
 
 def _band(number: int) -> str:
-    """The ends of a bin of estimates, as people of a thousand."""
+    """The ends of a bin of estimates, as people of a hundred."""
     ends = (0.0, *SCORE_EDGES, 1.0)
-    return f"{1000 * ends[number]:.0f} to {1000 * ends[number + 1]:.0f}"
+    return f"{100 * ends[number]:.1f} to {100 * ends[number + 1]:.1f}"

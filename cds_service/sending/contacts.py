@@ -16,7 +16,6 @@ from cds_service.sending.attempt import Claimed, SendResult
 from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Channel
 from cds_service.storage.store import Store
-from explanations.words.language import language
 from explanations.words.pages.escalation_message import contact_words
 
 KNOWN_WITHIN = timedelta(minutes=10)
@@ -48,7 +47,7 @@ def tell(store: Store, config: ServiceConfig, means: Means, message: Claimed, no
     if said["type"] not in TELLING:
         return SendResult(failure="not by this channel", final=True)
     link, is_drill = said["data"].get("link", ""), said["type"] == MessageKind.DRILL
-    words = contact_words(language(site.cards.locale), link=link, within_min=contact.within_min, drill=is_drill)
+    words = contact_words(site.cards.say.safe, link=link, within_min=contact.within_min, drill=is_drill)
     if contact.email is not None and settings.smtp is not None:
         return email.deliver(settings.smtp, email.mail(settings.smtp, contact.email, message.id, words, now))
     if contact.channel is not Channel.TASK:

@@ -23,7 +23,6 @@ from cds_service.settings.config import ServiceConfig
 from cds_service.settings.escalation import Contact
 from cds_service.storage.store import Store
 from cds_service.storage.tables import delivery, escalation
-from explanations.words.language import language
 from explanations.words.pages.escalation_message import nobody_named
 
 log = logging.getLogger("mhcds")
@@ -70,7 +69,7 @@ def acknowledge_signed(
         _note_refusal(store, row, why, now)
         raise NotSigned(why)
     # That nobody is named must not read as if a person were.
-    who = by or nobody_named(language(config.site(row["site"]).cards.locale), contact.name)
+    who = by or nobody_named(config.site(row["site"]).cards.say.safe, contact.name)
     with store.transaction() as connection:
         return acknowledge(connection, identifier, by=who, through=THROUGH, now=now)
 

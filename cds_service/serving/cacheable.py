@@ -22,9 +22,12 @@ def cacheable(body: bytes, content_type: str) -> Response:
     return answer
 
 
-def cacheable_page(page: str) -> Response:
-    """The same for a page without scripts, which may load nothing."""
+NOTHING = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+
+
+def cacheable_page(page: str, policy: str = NOTHING) -> Response:
+    """The same for a page. policy: what it may load, by default nothing."""
     answer = cacheable(page.encode(), "text/html; charset=utf-8")
-    answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
+    answer.headers["Content-Security-Policy"] = policy
     answer.headers["Referrer-Policy"] = "no-referrer"
     return answer

@@ -207,7 +207,7 @@ CRITERION = "expected at least one table, with measure, at_least or at_most, lea
 REQUIRED = {
     "id": "expected a name that stays, such as depression-2027",
     "version": 'expected the version of this file, such as "1"',
-    "sites": "expected the ids of the sites that it is for",
+    "sites": "expected the ids of the sites it is for",
     "owner": "expected who owns the model at the site",
     "clinical_safety_officer": "expected who judged that it is safe to use",
     "approved_on": "expected a date such as 2026-11-30",
@@ -288,9 +288,9 @@ def _criterion(where: str, raw: CriterionTable, problems: list[str]) -> Criterio
         if value is not None and not (math.isfinite(value) and value >= 0):
             problems.append(f"{where} {name}: expected 0 or more (a share is 0 to 1); found {value}")
     if raw.least_n < 1:
-        lacking(problems, f"{where} least_n", f"expected how many cases it needs, 1 or more; found {raw.least_n}")
+        lacking(problems, f"{where} least_n", f"expected the number of cases it needs, 1 or more; found {raw.least_n}")
     if not 0 < raw.window_days <= MOST_WINDOW_DAYS:
-        expected = f"expected over how many days it is counted, 1 to {MOST_WINDOW_DAYS}"
+        expected = f"expected the number of days it is counted over, 1 to {MOST_WINDOW_DAYS}"
         lacking(problems, f"{where} window_days", f"{expected}; found {raw.window_days}")
     if not raw.text.strip():
         lacking(problems, f"{where} text", "expected the same in a sentence for people; found none")

@@ -218,9 +218,11 @@ def read_config(folder: Path, address: str | None = None, *, serving: bool = Fal
         )
     paths = sorted((folder / "sites").glob("*.toml"))
     if not paths:
-        problems.append(f"{folder / 'sites'}: expected one .toml file a site; found none")
+        problems.append(f"{folder / 'sites'}: expected one .toml file per site; found none")
     models = None if service.models is None else folder / service.models
-    read = (load_site(p, problems, models=models, development=development, sandbox=sandbox) for p in paths)
+    read = (
+        load_site(p, problems, folder=folder, models=models, development=development, sandbox=sandbox) for p in paths
+    )
     by_path = {path: site for path, site in zip(paths, read, strict=True) if site is not None}
     sites = list(by_path.values())
     problems += [f"{folder / 'sites'}: {conflict}" for conflict in _conflicts(by_path)]

@@ -254,7 +254,7 @@ def tls(path: Path, raw: ServiceFile, problems: list[str]) -> Tls | None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
     except (OSError, ValueError):  # ssl.SSLError is an OSError
         problems.append(
-            f"{path}: [tls]: expected a certificate and its key in PEM; these two do not belong together or are no PEM"
+            f"{path}: [tls]: expected a certificate and its key in PEM; these two do not belong together or are not PEM"
         )
     return files
 

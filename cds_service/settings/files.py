@@ -48,7 +48,7 @@ def is_file(path: Path) -> bool:
 
 def settings_files(folder: Path) -> list[Path]:
     """All files of settings in a folder."""
-    groups = ("*.toml", "sites/*", "approvals/*", "trials/*")
+    groups = ("*.toml", "sites/*", "approvals/*", "trials/*", "translations/*")
     return sorted(path for group in groups for path in folder.glob(group))
 
 

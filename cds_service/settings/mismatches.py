@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 from cds_service.cards.dialects import Dialect
 from cds_service.keys.key_sets import SANDBOX_ISSUER
@@ -11,10 +12,12 @@ from cds_service.settings.escalation import Channel, EscalationSettings
 from cds_service.settings.escalation_file import uncovered
 from cds_service.settings.sites import OnMissing, SiteConfig
 from cds_service.settings.trials import Trial
+from explanations.words.help_lines import EMERGENCY, PERINATAL, crisis_lines, is_fresh, replaced
 from fhir_adapters.access.addresses import is_loopback, same_base
 from smart_launch.oauth.scopes import READ, SEARCH, WRITTEN, grants
 from smart_launch.settings import Registration
 
+SOON = timedelta(days=30)
 IDENTITY = ("openid", "fhirUser")
 # What the rules need of a chart that is read because of a notification.
 ANSWERS = ("Patient", "Observation", "QuestionnaireResponse", "Condition")
@@ -22,6 +25,7 @@ ANSWERS = ("Patient", "Observation", "QuestionnaireResponse", "Condition")
 
 def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
     """One line for each: which settings, what fails, what to write."""
+    yield from _of_region(config, site)
     bases = site.reading.fhir_bases
     if site.issuers and not bases:
         elsewhere = config.mode == "production"
@@ -53,6 +57,57 @@ def mismatches(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
         for base in bases
         if site.smart and not any(same_base(base, entry.iss) for entry in site.smart)
     )
+
+
+def _of_region(config: ServiceConfig, site: SiteConfig) -> Iterator[str]:
+    """What a site says of models where no model is asked, and help that it lacks."""
+    region, cards = site.cards.region, site.cards
+    if not region.models:
+        said = {
+            "[thresholds]": site.thresholds.by_outcome,
+            "[models]": site.models,
+            "show_probability": cards.show_probability,
+            "a trial": [each for each in config.trials if each.site == site.id],
+        }
+        if named := [name for name, value in said.items() if value]:
+            yield f'region = "{region.id}": no model is asked here, so {", ".join(named)} does nothing; remove it'
+    own, usual = (
+        [line for line in lines if line.audience == EMERGENCY]
+        for lines in (cards.crisis_lines, crisis_lines(region.country))
+    )
+    yield from (
+        f"[[crisis_line]] {line.service}: the emergency number of cards is {line.call} for as long as its check is "
+        f'recent, and that of region "{region.id}" is {usual[0].call}; check which one people here call'
+        for line in own
+        if usual and line.call != usual[0].call
+    )
+    if not (own or usual):
+        yield (
+            f'region = "{region.id}": no emergency number is on file, and cards say "the local emergency number"; add '
+            '[[crisis_line]] with audience = "emergency"'
+        )
+    if not any(line.audience in region.help for line in (*cards.crisis_lines, *crisis_lines(region.country))):
+        yield f'region = "{region.id}": no crisis line is on file; add [[crisis_line]] with those of your country'
+
+
+def unnamed_lines(site: SiteConfig, today: date) -> Iterator[str]:
+    """The crisis lines that are not named, or soon will not be: a site's own stand in, or their check is old (R14)."""
+    region, own = site.cards.region, site.cards.crisis_lines
+    gone = replaced(region, [line for line in own if is_fresh(line, today)])
+    numbers = {line.number for line in own}
+    yield from (
+        f"crisis line {line.service} is not named, since a [[crisis_line]] of yours is for the same people in the same "
+        "language; to name both, write it as another [[crisis_line]]"
+        for line in gone
+        if line.audience in (*region.help, PERINATAL) and line.number not in numbers
+    )
+    for line in (*own, *(line for line in crisis_lines(region.country) if line not in gone)):
+        if line.until is None or line.audience == EMERGENCY or line.until > today + SOON:
+            continue
+        checked = f"crisis line {line.service} was last checked on {line.checked}"
+        shown = f"is shown until {line.until}" if line.until >= today else "is no longer shown, the emergency number is"
+        again = "check it again, and write the day" if line in own else "check it, and write it"
+        yield f"{checked}: it {shown}; {again} in [[crisis_line]]"
 
 
 def _of_subscription(site: SiteConfig) -> Iterator[str]:

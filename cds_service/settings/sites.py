@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,20 +17,24 @@ from cds_service.cards.dialects import Dialect
 from cds_service.settings import smart as smart_settings
 from cds_service.settings.alerts import AlertSettings, AlertTable, alerts
 from cds_service.settings.backend import BackendSettings, backend
+from cds_service.settings.crisis_lines import CrisisLineTable, crisis_line
 from cds_service.settings.deployment import ServiceFile, WebhookTable
 from cds_service.settings.escalation import EscalationSettings
 from cds_service.settings.escalation_file import EscalationTable, escalation
 from cds_service.settings.files import read_toml
 from cds_service.settings.issuers import Issuer, IssuerTable, issuer
+from cds_service.settings.languages import site_languages
 from cds_service.settings.monitoring import MonitoringSettings, MonitoringTable, monitoring
 from cds_service.settings.shapes import numbered, one_of, shown
 from cds_service.settings.smart import SmartTable
 from cds_service.settings.subscription import SubscriptionSettings, SubscriptionTable, subscription
 from cds_service.settings.webhook import Webhook, webhook
+from explanations.judgement.assessment import Engine
 from explanations.judgement.judge import JudgementSettings
-from explanations.words.help_lines import countries
-from explanations.words.language import ENGLISH, languages
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS
+from explanations.words.language import ENGLISH, Language, language, languages
 from explanations.words.notices.notice import NoticeSettings
+from explanations.words.regional import regional
 from fhir_adapters.access.addresses import is_base, is_loopback
 from fhir_adapters.access.templates import local_template
 from fhir_adapters.codesets.questions import QuestionnaireMap, item_names
@@ -39,7 +43,7 @@ from fhir_adapters.received import cleaned
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
 from models.inputs.outcomes import Outcome
-from models.scoring.registry import SHIPPED, versions
+from models.scoring.registry import SHIPPED, Model, versions
 from models.scoring.risk import BandThresholds
 from smart_launch.settings import Registration
 
@@ -47,7 +51,7 @@ T = TypeVar("T")
 DEFAULT_BUDGET_S = 2.0
 MOST_BUDGET_S = 60
 MOST_ID = 100
-MOST_POLICY = 300
+MOST_POLICY, MOST_ASK = 300, 300
 LEAST_AUDIT_DAYS, MOST_AUDIT_DAYS = 30, 36500
 IN_ADDRESS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 DEFAULT_GAP_CARD_H = 8
@@ -75,6 +79,7 @@ class OptOutTable(msgspec.Struct):
 
     rules: Literal["kept", "off"] = "kept"
     policy: str | None = None
+    ask: dict[str, str] = {}
 
 
 class RetentionTable(msgspec.Struct):
@@ -86,8 +91,10 @@ class RetentionTable(msgspec.Struct):
 class SiteFile(msgspec.Struct):
     id: str | None = None
     time_zone: str = "UTC"
-    country: str = "US"
+    region: str = DEFAULT_REGION.id
+    country: str | None = None
     language: str = ENGLISH
+    languages: list[str] = []
     fhir_bases: list[str] = []
     issuer: list[IssuerTable] = []
     dialect: Literal["generic", "epic", "oracle-health", "sandbox"] = "generic"
@@ -108,6 +115,7 @@ class SiteFile(msgspec.Struct):
     thresholds: dict[Outcome, float] = {}
     models: dict[Outcome, str] = {}
     questionnaire: list[QuestionnaireTable] = []
+    crisis_line: list[CrisisLineTable] = []
     smart: list[SmartTable] = []
     backend: BackendSettings | None = None
     opt_out: OptOutTable = msgspec.field(default_factory=OptOutTable)
@@ -129,9 +137,11 @@ class SiteConfig:
     webhook: where incidents of the site are sent; None: where those of the deployment are.
     smart: our registrations for the SMART app. models: outcome -> the version of the model that the site keeps.
     rules_off_policy: the site's written policy that for patients who have opted out the rules are off too; None: they
-    judge what was sent. audit_days: how long the content of audit events is kept; None: for ever.
+    judge what was sent. opt_out_ask: locale -> whom patients ask, in the site's own words. audit_days: how long
+    the content of audit events is kept; None: for ever.
     escalation: who is told of acute answers; None: nobody. backend: the service's own access to the EHR; None: none.
     alerts: how often model and follow-up cards may come; by default at every opening.
+    languages: those that its users may have, its own first.
     subscription: its FHIR server may say that something came. monitoring: how its models are watched.
     """
 
@@ -151,21 +161,31 @@ class SiteConfig:
     anomaly_limit: float = DEFAULT_ANOMALY_LIMIT
     webhook: Webhook | None = None
     rules_off_policy: str | None = None
+    opt_out_ask: Mapping[str, str] = field(default_factory=dict)
     audit_days: int | None = None
     escalation: EscalationSettings | None = None
     backend: BackendSettings | None = None
     subscription: SubscriptionSettings | None = None
     alerts: AlertSettings = field(default_factory=AlertSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    languages: tuple[Language, ...] = field(default_factory=lambda: (language(),))
 
     @property
     def path(self) -> str | None:
         """The path below which the site has addresses of its own; None when its id cannot stand in one."""
         return f"/sites/{self.id}" if IN_ADDRESS.fullmatch(self.id) else None
 
+    def models_of(self, engine: Engine) -> tuple[Model, ...]:
+        """The models that may be asked here: none where the region has none (rule R15)."""
+        return engine.of(self.models).models if self.cards.region.models else ()
+
     def day(self, now: datetime) -> date:
         """The calendar day of a moment at the site."""
         return now.astimezone(self.cards.zone).date()
+
+    def in_language(self, say: Language) -> SiteConfig:
+        """The same, with its cards in one of its languages."""
+        return self if say is self.cards.say else replace(self, cards=replace(self.cards, say=say))
 
     @property
     def clients(self) -> tuple[Registration, ...]:
@@ -181,21 +201,32 @@ class SiteConfig:
     @property
     def judgement(self) -> JudgementSettings:
         """How the site's charts are judged."""
-        return JudgementSettings(reading=self.reading, thresholds=self.thresholds, models=self.models)
+        return JudgementSettings(
+            reading=self.reading, thresholds=self.thresholds, models=self.models, region=self.cards.region
+        )
 
 
 def load_site(
-    path: Path, problems: list[str], *, models: Path | None = None, development: bool = True, sandbox: bool = False
+    path: Path,
+    problems: list[str],
+    *,
+    folder: Path | None = None,
+    models: Path | None = None,
+    development: bool = True,
+    sandbox: bool = False,
 ) -> SiteConfig | None:
     """One site's file, its problems appended; None when it cannot be read.
 
-    models: folder of the models; None: those shipped. development: allow http on this machine. sandbox: allow the
-    public sandbox's key.
+    folder: of all settings, for its translations. models: folder of the models; None: those shipped. development: allow
+    http on this machine. sandbox: allow the public sandbox's key.
     """
     raw = read_toml(path, SiteFile, problems, {"service.toml": ServiceFile})
     if raw is None:
         return None
     _check(path, raw, problems, development=development)
+    region = REGIONS.get(raw.region, DEFAULT_REGION)
+    named = site_languages(path, raw.language, raw.languages, folder, problems)
+    spoken = tuple(regional(each, region) for each in named)
     try:
         zone = ZoneInfo(raw.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -229,6 +260,7 @@ def load_site(
         issuer(path, where, name, table, problems, development=development, sandbox=sandbox)
         for where, table in each("issuer", raw.issuer)
     ]
+    own = [crisis_line(where, table, problems) for where, table in each("crisis_line", raw.crisis_line)]
     maps = [_map(where, table, problems) for where, table in each("questionnaire", raw.questionnaire)]
     smart = [
         smart_settings.registration(path, where, name, table, problems, development=development)
@@ -246,11 +278,12 @@ def load_site(
         smart=tuple(smart),
         cards=NoticeSettings(
             zone=zone,
-            country=raw.country,
+            region=region,
+            crisis_lines=tuple(filter(None, own)),
             contact=raw.escalation_contact,
             safety_plan=raw.safety_plan_url,
             show_probability=raw.show_probability,
-            locale=raw.language,
+            say=spoken[0],
         ),
         thresholds=thresholds,
         models=kept,
@@ -273,25 +306,28 @@ def load_site(
             has_path=IN_ADDRESS.fullmatch(name) is not None,
         ),
         audit_days=raw.retention.audit_days,
+        languages=spoken,
         alerts=alerts(path, raw.alerts, problems),
         monitoring=monitoring(path, raw.monitoring, problems),
         rules_off_policy=raw.opt_out.policy if raw.opt_out.rules == "off" else None,
+        opt_out_ask=raw.opt_out.ask,
         reading=ReadSettings(
             zone=zone,
             maps=tuple(entry for entry in maps if entry is not None),
             fhir_bases=tuple(base.rstrip("/") for base in raw.fhir_bases),
             consent=ConsentSettings(use=raw.consent, substance_use=raw.substance_use),
             budget_s=raw.fetch_budget_s,
+            psychosocial=region.psychosocial,
         ),
     )
 
 
 def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool) -> None:
     """Appends the problems of single values."""
-    if raw.language not in languages():
-        problems.append(f"{path}: language: expected {one_of(languages(), raw.language)}; found {shown(raw.language)}")
-    if raw.country not in countries():
-        problems.append(f"{path}: country: expected {one_of(countries(), raw.country)}; found {shown(raw.country)}")
+    if raw.region not in REGIONS:
+        problems.append(f"{path}: region: expected {one_of(REGIONS, raw.region)}; found {shown(raw.region)}")
+    if raw.country is not None:
+        problems.append(f"{path}: country: replaced by region; write region = {one_of(REGIONS, raw.country)} instead")
     problems += [
         f"{path}: fhir_bases: expected addresses such as https://ehr.example/fhir (http on this machine in "
         f"development only); found {shown(base)}"
@@ -313,13 +349,7 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         problems.append(
             f"{path}: [retention] audit_days: expected {LEAST_AUDIT_DAYS} to {MOST_AUDIT_DAYS}; found {shown(days)}"
         )
-    policy = raw.opt_out.policy or ""
-    is_named = bool(policy.strip()) and len(policy) <= MOST_POLICY and policy.isprintable()
-    if raw.opt_out.rules == "off" and not is_named:
-        problems.append(
-            f'{path}: [opt_out] policy: required with rules = "off": which written policy of yours says so, in 1 to '
-            f"{MOST_POLICY} printable characters"
-        )
+    problems += _opt_out_problems(path, raw.opt_out)
     if not 0 < raw.fetch_budget_s <= MOST_BUDGET_S:
         problems.append(
             f"{path}: fetch_budget_s: expected above 0 and at most {MOST_BUDGET_S}; found {raw.fetch_budget_s}"
@@ -330,6 +360,24 @@ def _check(path: Path, raw: SiteFile, problems: list[str], *, development: bool)
         )
     if not 0 <= raw.anomaly_limit <= 1:
         problems.append(f"{path}: anomaly_limit: expected 0 to 1 (1: never); found {raw.anomaly_limit}")
+
+
+def _opt_out_problems(path: Path, raw: OptOutTable) -> Iterator[str]:
+    policy = raw.policy or ""
+    is_named = bool(policy.strip()) and len(policy) <= MOST_POLICY and policy.isprintable()
+    if raw.rules == "off" and not is_named:
+        yield (
+            f'{path}: [opt_out] policy: required with rules = "off": which written policy of yours says so, in 1 to '
+            f"{MOST_POLICY} printable characters"
+        )
+    for locale, words in raw.ask.items():
+        if locale not in languages():
+            yield f"{path}: [opt_out.ask]: expected {one_of(languages(), locale)}; found {shown(locale)}"
+        if not words.strip() or len(words) > MOST_ASK or not words.isprintable():
+            yield (
+                f"{path}: [opt_out.ask] {shown(locale)}: expected whom a patient asks, in 1 to {MOST_ASK} "
+                "printable characters"
+            )
 
 
 def _is_page(url: str) -> bool:

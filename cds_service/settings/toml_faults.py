@@ -42,7 +42,7 @@ def toml_values(text: str) -> tuple[dict[str, Any] | None, list[str]]:
         except tomllib.TOMLDecodeError as error:
             place = PLACE.search(str(error))
         except (ValueError, RecursionError):
-            return None, [*faults.values(), "no TOML; expected numbers of few digits and few brackets in brackets"]
+            return None, [*faults.values(), "not TOML; expected numbers of few digits and few brackets in brackets"]
         last = max((n for n, line in enumerate(lines, 1) if line.strip()), default=1)
         number, column = (int(place[1]), int(place[2])) if place else (last, len(lines[last - 1]) + 1)
         words, instead = _mended(lines[number - 1], lines[: number - 1])
@@ -61,10 +61,10 @@ def _mended(line: str, above: list[str]) -> tuple[str, str | None]:
         for pattern, words, instead in FAULTS:
             if found := re.fullmatch(pattern, line.rstrip("\r")):
                 return words, found.expand(instead)
-        return "no TOML; expected key = value, or a comma before the next value of a list", ""
+        return "not TOML; expected key = value, or a comma before the next value of a list", ""
     name = NAME.match(line)
     table = next((n for n in range(len(above) - 1, -1, -1) if above[n].lstrip().startswith("[")), 0)
     here = above if name and name[1] else above[table:]
     if name and any((found := NAME.match(other)) and found[2] == name[2] for other in here):
         return f"{name[2]} stands here for a second time; keep one of them", ""
-    return "no TOML; expected a closing bracket or quotation mark further up", None
+    return "not TOML; expected a closing bracket or quotation mark further up", None

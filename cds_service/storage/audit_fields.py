@@ -95,6 +95,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
         "outcome": "what an opinion is about",
         "choice": "the opinion: useful, wrong or a near miss",
         "comment": "its sentence, sealed with the data key",
+        "edition": "which edition of the module for clinicians was read",
         "measured": MEASURED,
         "measured.*": "as in answers",
     },

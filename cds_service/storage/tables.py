@@ -227,7 +227,7 @@ incident = sa.Table(
     # Codes, counts and times.
     sa.Column("facts", sa.JSON, nullable=False),
 )
-# The time line. `text`: what somebody wrote, sealed.
+# The timeline. `text`: what somebody wrote, sealed.
 incident_note = sa.Table(
     "incident_note",
     SCHEMA,

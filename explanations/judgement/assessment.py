@@ -14,14 +14,15 @@ from explanations.errors import NotExact
 from explanations.judgement.control import MaySpeak, speaks
 from explanations.judgement.escalation import Escalation
 from explanations.judgement.rationale import Explanation, reasons
-from fhir_adapters.facts import Administration, AnswerState, Consent, Fact, PatientRecord
+from explanations.judgement.regions import DEFAULT_REGION, Region
+from fhir_adapters.facts import Administration, AnswerState, ChartPart, Consent, Fact, PatientRecord
 from fhir_adapters.reading.questionnaires.totals import is_complete, total_of
 from models.errors import ModelError
 from models.inputs.feature_schema import ANTIDEPRESSANTS, FEATURES, FeatureSpec, FeatureVector
 from models.inputs.features import PHQ_DAYS, Inputs, MissingInput, inputs
 from models.inputs.outcomes import OUTCOME_SPECS, OUTCOMES, SilencingAnswer
 from models.rules.discharge import Step
-from models.rules.findings import SafetyFinding
+from models.rules.findings import Kind, SafetyFinding
 from models.rules.safety_rules import apply_safety_rules
 from models.rules.timing import RECENT_DAYS, is_within
 from models.scoring.registry import Model
@@ -87,10 +88,10 @@ class Assessment:
     chart: PatientRecord
     findings: tuple[SafetyFinding, ...]
     history: tuple[SafetyFinding, ...]
-    scores: tuple[RiskScore | NotScored, ...]
-    explanations: tuple[Explanation, ...]
-    asked: tuple[str, ...]
-    missing: tuple[MissingInput, ...]
+    scores: tuple[RiskScore | NotScored, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    asked: tuple[str, ...] = ()
+    missing: tuple[MissingInput, ...] = ()
     in_care: tuple[Fact, ...]
     steps: tuple[Step, ...] = ()
     unspoken: tuple[RiskScore, ...] = ()
@@ -120,16 +121,30 @@ def assess(
     *,
     out_of_time: bool = False,
     may_speak: MaySpeak = speaks,
+    region: Region = DEFAULT_REGION,
 ) -> Assessment:
-    """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run, whoever may speak."""
+    """Findings, then scores, then reasons. `out_of_time`: skip the models; the rules still run, whoever may speak.
+
+    Where the region has no models none is asked, and there is not even the reason why there is no score (R15); nor
+    anything about a consent that could not be read, since consent silences models only.
+    """
     reading = apply_safety_rules(chart)
+    if not region.models:
+        needless = [u.what for u in chart.lacking] == [ChartPart.CONSENTS] and not chart.unreadable
+        findings = (f for f in reading.findings if not (needless and f.kind is Kind.NOT_OBTAINED))
+        return Assessment(
+            chart=chart,
+            findings=region.urged(findings),
+            history=reading.history,
+            in_care=() if chart.deceased else depression_care(chart),
+        )
     features = engine.features
     model_inputs = inputs(chart, features)
     asked = None if out_of_time else engine
     estimates = [_estimate(chart, model_inputs, asked, thresholds, outcome, may_speak) for outcome in OUTCOMES]
     return Assessment(
         chart=chart,
-        findings=reading.findings,
+        findings=region.urged(reading.findings),
         history=reading.history,
         scores=tuple(scored for scored, _ in estimates),
         explanations=tuple(behind for _, behind in estimates if isinstance(behind, Explanation)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from models.rules.findings import Topic
 from models.scoring.registry import Model
@@ -30,6 +31,14 @@ MaySpeak = Callable[[Model], Permission]
 def speaks(_model: Model) -> Permission:
     """Every model speaks."""
     return SPEAKS
+
+
+class ModelUse(StrEnum):
+    """What a site does with estimates, the more the later; a single call can be allowed less."""
+
+    NONE = "none"
+    TESTED = "tested"  # scored and recorded, shown to nobody who treats
+    SPEAKS = "speaks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

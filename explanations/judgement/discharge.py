@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from fhir_adapters.facts import Anomaly, ChartPart, ForeignEntries, PatientRecord
 from fhir_adapters.flaws import Flaw
 from models.inputs.outcomes import OUTCOMES
@@ -19,7 +20,7 @@ from models.rules.safety_rules import apply_safety_rules
 from models.scoring.risk import NotScored, NotScoredReason
 
 
-def assess_discharge(chart: PatientRecord) -> Assessment:
+def assess_discharge(chart: PatientRecord, region: Region = DEFAULT_REGION) -> Assessment:
     """Findings that bear on discharge, and their follow-up steps; none for a deceased patient (rule R10)."""
     reading = apply_safety_rules(chart)
     findings = tuple(_said_here(finding) for finding in reading.findings if _bears_on_discharge(chart, finding))
@@ -27,12 +28,11 @@ def assess_discharge(chart: PatientRecord) -> Assessment:
         chart=chart,
         findings=findings,
         history=reading.history,
-        scores=tuple(NotScored(outcome=outcome, reason=NotScoredReason.DISCHARGE) for outcome in OUTCOMES),
-        explanations=(),
-        asked=(),
-        missing=(),
+        scores=tuple(
+            NotScored(outcome=outcome, reason=NotScoredReason.DISCHARGE) for outcome in OUTCOMES if region.models
+        ),
         in_care=(),
-        steps=follow_up_steps(chart, findings),
+        steps=follow_up_steps(chart, findings, psychosocial=region.psychosocial),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from explanations.judgement.assessment import Assessment, Engine, assess
 from explanations.judgement.control import UNCONTROLLED, Control, MaySpeak, speaks
 from explanations.judgement.discharge import assess_discharge
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from fhir_adapters.access.chart_request import ChartRequest
 from fhir_adapters.facts import ChartPart, PatientRecord
 from fhir_adapters.reading.departments import departments
@@ -34,7 +35,9 @@ class Occasion:
 
 CHART_OPENED = Occasion(name="chart-opened", parts=OPENED, assess=assess)
 PATIENT_DISCHARGED = Occasion(
-    name="patient-discharged", parts=DISCHARGE, assess=lambda chart, *_, **__: assess_discharge(chart)
+    name="patient-discharged",
+    parts=DISCHARGE,
+    assess=lambda chart, *_, region=DEFAULT_REGION, **__: assess_discharge(chart, region),
 )
 
 
@@ -45,10 +48,11 @@ def assess_shown(
     *,
     out_of_time: bool = False,
     may_speak: MaySpeak = speaks,
+    region: Region = DEFAULT_REGION,
 ) -> Assessment:
     """As when a chart is opened, with the steps that are on file since its findings."""
-    found = assess(chart, engine, thresholds, out_of_time=out_of_time, may_speak=may_speak)
-    return replace(found, steps=follow_up_steps(chart, found.findings))
+    found = assess(chart, engine, thresholds, out_of_time=out_of_time, may_speak=may_speak, region=region)
+    return replace(found, steps=follow_up_steps(chart, found.findings, psychosocial=region.psychosocial))
 
 
 CHART_SHOWN = Occasion(name="chart-shown", parts=SHOWN, assess=assess_shown)
@@ -58,12 +62,13 @@ CHART_SHOWN = Occasion(name="chart-shown", parts=SHOWN, assess=assess_shown)
 class JudgementSettings:
     """A site's settings for judgements: how its charts are read, and the thresholds for a prompt.
 
-    models: outcome -> the version that the site keeps; the newest otherwise.
+    models: outcome -> the version that the site keeps; the newest otherwise. region: where it is.
     """
 
     reading: ReadSettings = field(default_factory=ReadSettings)
     thresholds: BandThresholds = BandThresholds()
     models: Mapping[str, str] = field(default_factory=dict)
+    region: Region = DEFAULT_REGION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,7 @@ def judge(
 
     Raises FhirError when the chart cannot be read at all, and whatever `source` raises.
     """
-    gathered = source(replace(request, parts=occasion.parts), settings.reading)
+    gathered = source(replace(request, parts=settings.region.read(occasion.parts)), settings.reading)
     chart = patient_record(
         gathered,
         settings=settings.reading,
@@ -105,9 +110,10 @@ def judge(
     places = departments(gathered.resources, request.encounter)
     assessment = occasion.assess(
         chart,
-        engine.of(settings.models),
+        engine.of(settings.models) if settings.region.models else Engine(),
         settings.thresholds,
         out_of_time=late,
         may_speak=lambda model: control.permission(model, places),
+        region=settings.region,
     )
     return Judgement(gathered=gathered, assessment=assessment, late=late, places=places)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from explanations.judgement.assessment import ADULT_YEARS
 from explanations.judgement.proposals import DraftKind
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from fhir_adapters.facts import AnswerState, ChartPart, PatientRecord
 from fhir_adapters.instruments import NINE_ITEM_PHQ, SAFETY_ITEMS
 from models.rules.discharge import CONTACT_DAYS, Step, StepKind
@@ -17,6 +18,7 @@ from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding, Topic
 from models.rules.timing import POSITIVE_DAYS
 
 Drafts = tuple[DraftKind, ...]
+ASSESSMENTS = (DraftKind.ASSESSMENT, DraftKind.PSYCHOSOCIAL)
 
 TEEN_YEARS = 12
 # No answer yet: it is asked for, and what follows depends on it.
@@ -28,33 +30,39 @@ FOR_CHILDREN = {
     DraftKind.PHQ9_COMPLETE: DraftKind.ASSESSMENT,
     DraftKind.CSSRS: DraftKind.ASSESSMENT,
 }
-STEP_DRAFTS = {StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT, StepKind.APPOINTMENT: DraftKind.CONTACT}
+STEP_DRAFTS = {
+    StepKind.RISK_ASSESSMENT: DraftKind.ASSESSMENT,
+    StepKind.PSYCHOSOCIAL: DraftKind.PSYCHOSOCIAL,
+    StepKind.APPOINTMENT: DraftKind.CONTACT,
+}
 
 
-def next_steps(topic: Topic, findings: Sequence[SafetyFinding], chart: PatientRecord) -> Drafts:
+def next_steps(
+    topic: Topic, findings: Sequence[SafetyFinding], chart: PatientRecord, region: Region = DEFAULT_REGION
+) -> Drafts:
     """The drafts of a topic with these findings; findings are empty where a model prompts it."""
-    return tuple(dict.fromkeys(_at_age(kind, chart.age_years) for kind in _called_for(topic, findings, chart)))
+    return region.offered(_at_age(kind, chart.age_years) for kind in _called_for(topic, findings, chart))
 
 
 def led_by_safety(drafts: Drafts, safety: Sequence[Drafts]) -> Drafts:
     """The drafts of a notice up to the first safety finding: no PHQ-9, no less than any safety finding calls for."""
     firsts = [kinds[0] for kinds in safety]
-    first = DraftKind.ASSESSMENT if DraftKind.ASSESSMENT in firsts else firsts[0]
+    first = next((kind for kind in ASSESSMENTS if kind in firsts), firsts[0])
     return (first, *(kind for kind in drafts if kind is DraftKind.CONTACT))
 
 
-def to_measure(chart: PatientRecord) -> Drafts:
-    """The questionnaire where nothing is found; none under 12 (R9)."""
+def to_measure(chart: PatientRecord, region: Region = DEFAULT_REGION) -> Drafts:
+    """The questionnaire where nothing is found; none under 12 (R9), and where nobody is to be prompted (R15)."""
     young = chart.age_years is not None and chart.age_years < TEEN_YEARS
-    return () if young else (_at_age(DraftKind.PHQ9, chart.age_years),)
+    return () if young or not region.prompts else (_at_age(DraftKind.PHQ9, chart.age_years),)
 
 
-def discharge_steps(steps: Iterable[Step], chart: PatientRecord) -> Drafts:
+def discharge_steps(steps: Iterable[Step], chart: PatientRecord, region: Region = DEFAULT_REGION) -> Drafts:
     """The drafts of the steps that are due at discharge; none for a safety plan, which is made in conversation.
 
     With an appointment more than seven days ahead, an earlier contact is still due.
     """
-    return tuple(STEP_DRAFTS[step.kind] for step in steps if step.kind in STEP_DRAFTS and _is_due(step, chart))
+    return region.offered(STEP_DRAFTS[step.kind] for step in steps if step.kind in STEP_DRAFTS and _is_due(step, chart))
 
 
 def _is_due(step: Step, chart: PatientRecord) -> bool:

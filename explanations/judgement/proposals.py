@@ -15,6 +15,7 @@ from fhir_adapters.writing.drafts import (
     CSSRS,
     PHQ9,
     PHQ9M,
+    PSYCHOSOCIAL,
     DraftContext,
     follow_up_task,
     service_request,
@@ -33,6 +34,7 @@ class DraftKind(StrEnum):
     PHQ9M = "phq-9m"
     PHQ9M_COMPLETE = "phq-9m-complete"
     ASSESSMENT = "assessment"
+    PSYCHOSOCIAL = "psychosocial-assessment"
     CONTACT = "contact"
 
 
@@ -53,7 +55,8 @@ def purpose(resource: dict[str, Any]) -> str:
     """What a draft is for: two with one purpose would be ordered twice."""
     if resource["resourceType"] == "Task":
         return "follow-up"
-    code: str = resource["code"]["coding"][0]["code"]
+    concept = resource["code"]
+    code: str = concept["coding"][0]["code"] if "coding" in concept else concept["text"]
     return "screening" if code in SCREENERS else code
 
 
@@ -70,4 +73,5 @@ ORDERS = {
     DraftKind.PHQ9M: PHQ9M,
     DraftKind.PHQ9M_COMPLETE: PHQ9M,
     DraftKind.ASSESSMENT: ASSESSMENT,
+    DraftKind.PSYCHOSOCIAL: PSYCHOSOCIAL,
 }

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
+from explanations.judgement.regions import Region
 from explanations.judgement.timeline import Point, timeline_of
 from fhir_adapters.facts import PatientRecord
-from fhir_adapters.instruments import Instrument
+from fhir_adapters.instruments import Band, Instrument
 from models.rules.discharge import UNSURE, NotCounted, Step, StepEntry, StepKind
 from models.rules.findings import Kind, SafetyFinding
 
@@ -35,16 +36,18 @@ class Standing(StrEnum):
 class LatestResult:
     """A result with a total, the one before on the same scale, and all of that scale with a place in time.
 
-    unread: some answers of the chart may be unread (R18).
+    band: the published name of the total's band, where the region shows it. unread: some answers of the chart may be
+    unread (R18).
     """
 
     point: Point
+    band: Band | None
     before: Point | None
     course: tuple[Point, ...]
     unread: bool = False
 
 
-def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResult | None:
+def result_of(chart: PatientRecord, finding: SafetyFinding | None, region: Region) -> LatestResult | None:
     """The result that a finding rests on, without a finding the last PHQ-9; None where there is no total.
 
     Of a total that is followed up, the last result of its day, which the finding's headline names.
@@ -60,8 +63,13 @@ def result_of(chart: PatientRecord, finding: SafetyFinding | None) -> LatestResu
     own = [place for place, point in enumerate(course) if not names or point.reference in names or point.day == day]
     if not own:
         return None
+    point = course[own[-1]]
     return LatestResult(
-        point=course[own[-1]], before=course[own[-1] - 1] if own[-1] else None, course=course, unread=timeline.unread
+        point=point,
+        band=instrument.spec.band(point.total or 0) if region.bands else None,
+        before=course[own[-1] - 1] if own[-1] else None,
+        course=course,
+        unread=timeline.unread,
     )
 
 
@@ -85,5 +93,6 @@ def standing(step: Step, finding: SafetyFinding) -> tuple[Standing, StepEntry | 
             return Standing.OVERTAKEN, entry
         if entry.not_counted in NOT_LOOKED_FOR:
             return Standing.NOT_LOOKED_FOR, entry
-    maybe = step.kind is StepKind.RISK_ASSESSMENT and finding.partly_searched
+    # A psychosocial assessment is known by its name alone.
+    maybe = step.kind is StepKind.PSYCHOSOCIAL or (step.kind is StepKind.RISK_ASSESSMENT and finding.partly_searched)
     return (Standing.MAY_BE_UNREAD if maybe else Standing.NONE), None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeGuard
 
+from explanations.judgement.regions import Region
 from fhir_adapters.facts import Administration, Course, EventKind, ItemAnswer, MedicineUse, PatientRecord, When
 from fhir_adapters.instruments import Bands, Instrument
 from fhir_adapters.reading.lists.medications import MOST_NAME, as_line
@@ -111,7 +112,7 @@ class VisitDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """All results of an instrument, earliest first, unplaced ones last; with what else is on the time line.
+    """All results of an instrument, earliest first, unplaced ones last; with what else is on the timeline.
 
     `instruments`: those on file, or the first that could be. `unread`: some answers of the chart may be unread.
     """
@@ -141,12 +142,16 @@ class Timeline:
         return held if len(held) > 1 else ()
 
 
-def timelines(chart: PatientRecord) -> dict[str, Timeline]:
+def timelines(chart: PatientRecord, region: Region) -> dict[str, Timeline]:
     """Family -> its results over time, for families with bands: the PHQ-9 always, others if they have a result."""
     always = Instrument.PHQ9.spec.family
     families = {i.spec.family: i for i in Instrument if i.spec.bands}
     drawn = {name: timeline_of(chart, instrument) for name, instrument in families.items()}
-    return {name: timeline for name, timeline in drawn.items() if timeline.points or name == always}
+    return {
+        name: timeline if region.bands else replace(timeline, bands=())
+        for name, timeline in drawn.items()
+        if timeline.points or name == always
+    }
 
 
 def timeline_of(chart: PatientRecord, instrument: Instrument) -> Timeline:

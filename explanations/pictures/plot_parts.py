@@ -177,9 +177,9 @@ def _dashes(x: float, y: float) -> str:
 
 
 def band_entries(timeline: Timeline, say: Language) -> list[Entry]:
-    """The names of the bands, for a picture without room beside the plot."""
+    """The names of the bands, if they are shown, for a picture without room beside the plot."""
     starts = [start for start, _ in timeline.bands]
-    ends = [*(start - 1 for start in starts[1:]), timeline.top]
+    ends = [*(start - 1 for start in starts[1:]), timeline.top] if starts else []
     return [
         # Translators: a range of totals and its name, such as "mild".
         (None, say("{low}–{high} {band}", low=low, high=high, band=say(BAND_WORDS[band])))

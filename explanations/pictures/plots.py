@@ -74,15 +74,16 @@ def trend(timeline: Timeline, width: Width, ident: str, say: Language) -> str:
 
 
 def _bands(timeline: Timeline, frame: Frame, width: Width, say: Language) -> Iterable[str]:
-    starts = [start for start, _ in timeline.bands]
+    starts = [start for start, _ in timeline.bands] or [0]
     for place, (low, high) in enumerate(zip(starts, [*starts[1:], timeline.top], strict=True)):
         upper, lower = frame.y(high), frame.y(low)
         colour = f"var(--band-{'ab'[place % 2]})"
         wide = frame.area.right - frame.area.left
-        yield el("rect", x=frame.area.left, y=upper, width=wide, height=lower - upper, fill=colour)
-        if width is WIDE:
+        place_of = {"x": frame.area.left, "y": upper, "width": wide, "height": lower - upper}
+        yield el("rect", class_="band", **place_of, fill=colour)
+        if width is WIDE and timeline.bands:
             name = say(BAND_WORDS[timeline.bands[place][1]])
-            yield text(name, frame.area.right + 8, (upper + lower) / 2 + 4, fill="muted")
+            yield text(name, frame.area.right + 8, (upper + lower) / 2 + 4, fill="muted", room=width.right - 12)
 
 
 def _scale(timeline: Timeline, frame: Frame, say: Language) -> Iterable[str]:

@@ -7,7 +7,11 @@ Bars repeat the words in their table row and are hidden from screen readers. Col
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
 
+from explanations.pictures.plot_parts import Entry, key
 from explanations.pictures.svg import TEXT_SIZE, decoration, el, picture, value_of
 from explanations.words.estimates.outcomes import shares
 from explanations.words.language import Language
@@ -70,6 +74,8 @@ def interval(value: float, low: float, high: float, ends: tuple[float, float], *
 
 HUNDRED = 100
 CELL, ROW = 18.0, 26.0
+LEAST_WIDTH = 250.0
+"""For the words of the key, which the narrow page has room for."""
 PERSON = "M7 0a3 3 0 1 1 0 6a3 3 0 1 1 0-6zM3 8a1 1 0 0 1 1-1h6a1 1 0 0 1 1 1v6h-2v7h-4v-7h-2z"
 
 
@@ -80,23 +86,58 @@ def icon_array(probability: float, high: float, ident: str, say: Language, *, co
     """
     solid, upper = shares(probability, high)
     title = say("About {people} of 100 survey adults with similar records", people=solid)
-    return hundred(solid, upper, ident, title, array_words(probability, high, say), columns=columns)
+    # Translators: the key of a picture with 100 small drawings of people; keep these three short.
+    meanings = {"solid": say("{count} of 100: the estimate", count=solid)}
+    if upper > solid:
+        meanings["striped"] = say("up to {count}: upper end of the range", count=upper)
+    meanings["outline"] = say("the others")
+    finding = array_words(probability, high, say)
+    return hundred(solid, upper, ident, title, finding, columns=columns, meanings=meanings)
 
 
-def hundred(solid: int, upper: int, ident: str, title: str, finding: str, *, columns: int = 20) -> str:
-    """100 figures: so many solid, those up to `upper` striped, the rest outlined."""
-    rows = HUNDRED // columns
+def hundred(
+    solid: int,
+    upper: int,
+    ident: str,
+    title: str,
+    finding: str,
+    *,
+    columns: int = 20,
+    meanings: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """100 figures: so many solid, those up to `upper` striped, the rest outlined.
+
+    meanings: the key below them: what "solid", "striped" and "outline" stand for.
+    """
+    wide, height = 4 + columns * CELL, 2 + HUNDRED // columns * ROW
     person, stripes = f"{ident}-person", f"{ident}-stripes"
     lines = el("path", d="M0 2H4", stroke="var(--bar)", stroke_width=1.5)
     pattern = el("pattern", lines, id=stripes, width=4, height=4, patternUnits="userSpaceOnUse")
     drawn = [el("defs", el("path", id=person, d=PERSON), pattern)]
-    for number in range(HUNDRED):
-        fill = "var(--bar)" if number < solid else f"url(#{stripes})" if number < upper else "none"
-        at = {"x": 2 + number % columns * CELL, "y": 2 + number // columns * ROW}
-        drawn.append(
-            el("use", href=f"#{person}", **at, fill=fill, stroke="var(--bar)" if number < upper else "var(--axis)")
-        )
-    return picture(ident, 4 + columns * CELL, 2 + rows * ROW, title, finding, drawn)
+
+    fills = {"solid": "var(--bar)", "striped": f"url(#{stripes})", "outline": "none"}
+
+    def alike(look: str, *figures: str) -> str:
+        return el("g", *figures, fill=fills[look], stroke="var(--axis)" if look == "outline" else "var(--bar)")
+
+    for look, (first, end) in zip(fills, pairwise((0, solid, max(solid, upper), HUNDRED)), strict=True):
+        places = ((2 + n % columns * CELL, 2 + n // columns * ROW) for n in range(first, end))
+        figures = [el("use", href=f"#{person}", x=x, y=y) for x, y in places]
+        drawn += [alike(look, *figures)] if figures else []
+
+    def entry(look: str, words: str) -> Entry:
+        # Two thirds of the size, standing on the line of its words.
+        def small(x: float, y: float) -> str:
+            place = f"translate({value_of(x - 5)} {value_of(y - 7)}) scale(0.667)"
+            return alike(look, el("use", href=f"#{person}", transform=place))
+
+        return small, words
+
+    if meanings:
+        wide = max(wide, LEAST_WIDTH)
+        below, height = key((entry(*meaning) for meaning in meanings.items()), 2, wide, height + 2)
+        drawn, height = drawn + below, height + 6
+    return picture(ident, wide, height, title, finding, drawn)
 
 
 def array_words(probability: float, high: float, say: Language) -> str:

@@ -1,4 +1,4 @@
-"""The language of text for people: GNU gettext catalogues for cards, reasons and pictures, and dates.
+"""The language of text for people: the messages of its catalogues, and its dates.
 
 Messages are in English and their own keys, with named placeholders in braces. Code that makes sentences takes a
 `Language` named `say`; a site chooses its locale. `make messages` collects the arguments of `say`, `many` and `later`.
@@ -9,17 +9,18 @@ from __future__ import annotations
 import gettext
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, tzinfo
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
+from babel import Locale
+
+from explanations.words.catalogues import FOLDER, Translation, locales, translation
 from fhir_adapters.facts import When
 
-FOLDER = Path(__file__).parents[1] / "locale"
-DOMAIN = "explanations"
 ENGLISH = "en"
 
 
@@ -33,31 +34,59 @@ def many(singular: str, plural: str) -> tuple[str, str]:
     return singular, plural
 
 
-MONTHS = (
-    # Translators: the abbreviated month of a date; "17 Nov 2026".
-    later("Jan"), later("Feb"), later("Mar"), later("Apr"), later("May"), later("Jun"), later("Jul"),
-    later("Aug"), later("Sep"), later("Oct"), later("Nov"), later("Dec"),
-)  # fmt: skip
-LONG_MONTHS = (
-    later("January"), later("February"), later("March"), later("April"), later("May"), later("June"), later("July"),
-    later("August"), later("September"), later("October"), later("November"), later("December"),
-)  # fmt: skip
 # An id can be as long as a request, and every finding from a resource shows it.
 MOST_SCANNED = 1000
 MOST_SHOWN = 80
 _PLAIN = re.compile(rf"[A-Za-z0-9./-]{{1,{MOST_SHOWN}}}")  # as nearly all references are; nothing to remove
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wording:
+    """Messages, and what a region says in their place. Equal to itself alone, so that a language can be a key."""
+
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+
+PLAIN = Wording()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """One locale's messages; `say("Later {screen}", screen=...)` is a sentence in it."""
+    """One locale's messages; `say("Later {screen}", screen=...)` is a sentence in it.
+
+    reviewed: whether a person has reviewed every text on safety; `safe` is the language that those are shown in.
+    """
 
     locale: str
     catalogue: gettext.NullTranslations = field(repr=False)
+    months: tuple[str, ...] = field(repr=False)
+    months_in_full: tuple[str, ...] = field(repr=False)
+    reviewed: bool = True
+    wording: Wording = field(default=PLAIN, repr=False)
+
+    @property
+    def safe(self) -> Language:
+        """For texts on safety: this language where they are all reviewed, else English."""
+        return self if self.reviewed else replace(language(), wording=self.wording)
+
+    @property
+    def tag(self) -> str:
+        """As HTML and HTTP write it (BCP 47), such as `pt-BR`."""
+        return self.locale.replace("_", "-")
+
+    @property
+    def name(self) -> str:
+        """What its speakers call it: `Español`."""
+        return capitalised(Locale.parse(self.locale).display_name or self.locale)
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return str(Locale.parse(self.locale).text_direction)
 
     def __call__(self, message: str, /, **values: object) -> str:
         """A message in this language, its placeholders filled."""
-        text = self.catalogue.gettext(message) if message else ""
+        text = self.catalogue.gettext(self.wording.instead.get(message, message)) if message else ""
         return text.format(**values) if values else text
 
     def many(self, singular: str, plural: str, count: int, /, **values: object) -> str:
@@ -67,17 +96,21 @@ class Language:
     def day(self, when: date) -> str:
         """`17 Nov 2026`."""
         say = self
-        return say("{day} {month} {year}", day=when.day, month=say(MONTHS[when.month - 1]), year=when.year)
+        # Translators: a date in a list; {month} as in "Nov".
+        return say("{day} {month} {year}", day=when.day, month=self.months[when.month - 1], year=when.year)
 
     def month(self, year: int, month: int) -> str:
         """`Nov 2026`."""
         say = self
-        return say("{month} {year}", month=say(MONTHS[month - 1]), year=year)
+        return say("{month} {year}", month=self.months[month - 1], year=year)
 
     def long_day(self, when: date) -> str:
         """`17 November 2026`, for prose."""
         say = self
-        return say("{day} {month} {year}", day=when.day, month=say(LONG_MONTHS[when.month - 1]), year=when.year)
+        # Translators: a date in prose; {full_month} as in "November".
+        return say(
+            "{day} {full_month} {year}", day=when.day, full_month=self.months_in_full[when.month - 1], year=when.year
+        )
 
     def dated(self, when: When | None, zone: tzinfo | None = None) -> str:
         """A When: the day, with the time if one was recorded and `zone` is given.
@@ -134,16 +167,28 @@ class Language:
 
 
 @cache
-def language(locale: str = ENGLISH, folder: Path = FOLDER, domain: str = DOMAIN) -> Language:
-    """The language of a locale; English if it has no catalogue."""
-    catalogue = gettext.translation(domain, localedir=folder, languages=[locale], fallback=True)
-    known = isinstance(catalogue, gettext.GNUTranslations)
-    return Language(locale=locale if known else ENGLISH, catalogue=catalogue)
+def language(locale: str = ENGLISH, folders: tuple[Path, ...] = (FOLDER,)) -> Language:
+    """The language of a locale as it ships; English if it has no catalogue. Raises CatalogueUnreadable."""
+    if locale in locales(folders):
+        return spoken(translation(locale, folders))
+    return spoken(Translation(locale=ENGLISH, texts=gettext.NullTranslations()))
 
 
-def languages(folder: Path = FOLDER) -> tuple[str, ...]:
+def spoken(translation: Translation) -> Language:
+    """The language of these messages, with the names of its months."""
+    names = Locale.parse(translation.locale).months["format"]
+    return Language(
+        locale=translation.locale,
+        catalogue=translation.texts,
+        months=tuple(names["abbreviated"].values()),
+        months_in_full=tuple(names["wide"].values()),
+        reviewed=not translation.unreviewed,
+    )
+
+
+def languages(folders: tuple[Path, ...] = (FOLDER,)) -> tuple[str, ...]:
     """The locales a site can choose: English, and those with a catalogue."""
-    return tuple(sorted({ENGLISH, *(path.parents[1].name for path in folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))}))
+    return tuple(sorted({ENGLISH, *locales(folders)}))
 
 
 def shared_days(moments: Iterable[When | None]) -> frozenset[date]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from explanations.words.language import code
@@ -15,6 +15,8 @@ class LineRole(StrEnum):
     LEAD = "lead"  # the first line of a finding, in bold
     FACT = "fact"
     RESULT = "result"  # an answer that a table of results holds as well
+    SAME_FORM = "same-form"  # further answers of the form above
+    NONE_LATER = "none-later"  # that no later screen was found in what was read
     ROW = "row"  # of a table, its head included
     ESTIMATE = "estimate"  # names the outcome that a model estimated
     REASON = "reason"  # what moved an estimate
@@ -34,6 +36,24 @@ class Line:
 def sourced(text: str, references: Sequence[str], role: LineRole = LineRole.FACT) -> Line:
     """A line whose text names its sources as `Language.references` does: the first, and how many more."""
     return Line(text=text, role=role, sources=tuple(code(reference) for reference in references[:1]))
+
+
+def cited(lines: Iterable[Line]) -> tuple[list[Line], list[str]]:
+    """The lines with a number for each source (`[1]`), and the sources in the order of their numbers.
+
+    Answers of one form have one source: that of its first line.
+    """
+    listed: list[str] = []
+    numbered = []
+    for line in lines:
+        text = line.text
+        for source in line.sources:
+            if line.role is not LineRole.SAME_FORM and source not in listed:
+                listed.append(source)
+            mark = f" [{listed.index(source) + 1}]" if source in listed else ""
+            text = text.replace(f", {source}", mark).replace(source, mark.strip())
+        numbered.append(replace(line, text=text))
+    return numbered, listed
 
 
 def block(lines: Iterable[Line]) -> str:

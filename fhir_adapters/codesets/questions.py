@@ -43,6 +43,15 @@ class Target:
     item: str
 
 
+# The questions of our own forms that have no verified code, by linkId. It names the form, since servers that register
+# forms under their own URL drop or rewrite our canonical.
+OWN_QUESTIONS = {
+    f"mental-health-cds/{instrument}/{prefix}{item}": Target(instrument=instrument, item=item)
+    for instrument, prefix in ((Instrument.ASQ, ""), (Instrument.EPDS, "item"))
+    for item in instrument.spec.items
+}
+
+
 @cache
 def targets() -> dict[str, Target]:
     """LOINC (and two SNOMED) codes to instrument and item."""
@@ -69,6 +78,12 @@ def coding_of(instrument: Instrument, part: str) -> tuple[str, str]:
         if row["system"] == LOINC and row["group"].split(" ")[0] == f"{instrument.spec.code_group}.{part}":
             return row["code"], row["display"]
     raise KeyError(f"{instrument} {part}")
+
+
+def verified_code(instrument: Instrument, part: str) -> str | None:
+    """The LOINC code of an instrument's part if it was verified, as what is written to a chart must be."""
+    rows = (row for row in table("instruments") if row["group"].split(" ")[0] == f"{instrument.spec.code_group}.{part}")
+    return next((row["code"] for row in rows if row["system"] == LOINC and row["verified"] == "yes"), None)
 
 
 @cache

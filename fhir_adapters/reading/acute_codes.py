@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fhir_adapters.codesets.questions import QuestionnaireMap, targets
+from fhir_adapters.codesets.questions import OWN_QUESTIONS, QuestionnaireMap, targets
 from fhir_adapters.codesets.terminology import ICD9CM, ICD10CM, RISK_ASSESSMENT, SNOMED, code_list, normal
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.reading.lists.conditions import ACUTE_KINDS, event_kind
@@ -26,7 +26,7 @@ ESCAPED = re.compile(rb"\\u00[2-7]")
 
 def may_be_acute(body: bytes, maps: Iterable[QuestionnaireMap]) -> bool:
     """Whether JSON may hold an acute answer. `maps`: of every site that it may be for."""
-    if ESCAPED.search(body) or b'"RiskAssessment"' in body:
+    if ESCAPED.search(body) or b'"RiskAssessment"' in body:  # that type may be acute without a code
         return True
     mapped = {item.encode() for site_map in maps if site_map.instrument in SCREENS for item in site_map.items}
     return any(
@@ -37,7 +37,7 @@ def may_be_acute(body: bytes, maps: Iterable[QuestionnaireMap]) -> bool:
 def _is_acute(code: str) -> bool:
     """Whether a code, in whatever system, is of a suicide screen or of an acute kind of self-harm."""
     at_end = CODE_AT_END.search(code)
-    target = targets().get(at_end[1]) if at_end else None
+    target = targets().get(at_end[1]) if at_end else OWN_QUESTIONS.get(code)
     if target and target.instrument in SCREENS:
         return True
     # The lists keep what is looked up in them, so only what has the form of a code may be.

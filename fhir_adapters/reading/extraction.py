@@ -27,11 +27,13 @@ from fhir_adapters.reading.measurements import measured_facts, measurements_in, 
 from fhir_adapters.reading.net.contained import with_contained
 from fhir_adapters.reading.net.lists import hear_lists
 from fhir_adapters.reading.net.unread import touches_raw
+from fhir_adapters.reading.psychosocial import psychosocial_assessments
 from fhir_adapters.reading.risk_assessments import risk_assessments
 from fhir_adapters.resources import r4
 from fhir_adapters.resources.belonging import own_resources, owner_of
 from fhir_adapters.resources.dates import age_on, death
 from fhir_adapters.resources.gathered import HEARD_TYPES, Gathered
+from fhir_adapters.resources.identity import spoken_languages
 from fhir_adapters.settings import ReadSettings
 
 
@@ -86,6 +88,7 @@ def patient_record(
         events=tuple(events),
         visits=marked_for_depression(visits, resources),
         risk_assessments=assessments,
+        psychosocial=tuple(psychosocial_assessments(resources)) if settings.psychosocial else (),
         medicines=tuple(medicine.use() for medicine in medicines.medicines),
         past_medicines=medicines.past,
         safety_plans=safety_plans(resources),
@@ -98,6 +101,7 @@ def patient_record(
         unheard=tuple(resources.unheard),
         unknown=gathered.unknown,
         consent=gathered.consent,
+        spoken=spoken_languages(gathered.patient) if gathered.patient else (),
         withheld=gathered.withheld,
     )
 

@@ -25,6 +25,8 @@ OPENED = (
 STEPS = (ChartPart.CARE_PLANS, ChartPart.APPOINTMENTS)
 # Discharge needs the steps after a finding, but neither measurements nor medicines (decision 0013).
 DISCHARGE = (*(key for key in OPENED if key not in (ChartPart.MEASUREMENTS, ChartPart.MEDICATIONS)), *STEPS)
+# What models alone take.
+FOR_MODELS = (ChartPart.MEASUREMENTS,)
 ALL_KEYS = (*OPENED, *STEPS)
 # The app also shows what was done since, and what happened in the time of a trend (decision 0039);
 # no finding rests on that.

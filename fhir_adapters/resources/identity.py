@@ -37,11 +37,17 @@ class _Identifier(msgspec.Struct):
     type: r4.CodeableConcept | None = None
 
 
+class _Communication(msgspec.Struct):
+    language: r4.CodeableConcept | None = None
+    preferred: bool = False
+
+
 class _Patient(msgspec.Struct, rename="camel"):
     name: list[_Name] = []
     birth_date: str | None = None
     gender: str | None = None
     identifier: list[_Identifier] = []
+    communication: list[_Communication] = []
 
 
 def identity(patient: r4.Resource | None) -> Identity:
@@ -58,6 +64,25 @@ def identity(patient: r4.Resource | None) -> Identity:
         gender=shown(elements.gender),
         identifier=shown(_best_identifier(elements.identifier)),
     )
+
+
+# ISO 639-2, which older records have where BCP 47 asks for the code of two letters.
+THREE_LETTERS = {
+    "eng": "en", "spa": "es", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "ita": "it", "nld": "nl", "dut": "nl",
+    "por": "pt",
+}  # fmt: skip
+
+
+def spoken_languages(patient: r4.Resource) -> tuple[str, ...]:
+    """The languages of Patient.communication in lower case (`es`, `en-us`; BCP 47), the preferred ones first."""
+    spoken = _object(patient.text).get("communication")
+    if spoken is None:
+        return ()
+    entries = _with(_Patient(), "communication", spoken).communication
+    ordered = sorted(entries, key=lambda entry: not entry.preferred)
+    codes = [coding.code for entry in ordered if entry.language for coding in entry.language.coding]
+    tags = (code.strip().replace("_", "-").lower() for code in codes if code)
+    return tuple(dict.fromkeys(THREE_LETTERS.get(tag, tag) for tag in tags if tag))
 
 
 def initials(patient: r4.Resource | None) -> str | None:

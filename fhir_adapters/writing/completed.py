@@ -1,6 +1,7 @@
 """A form filled in here, as the FHIR resources for the chart.
 
-One QuestionnaireResponse with every answer, and the total and each answered item as Observations, all of one moment.
+One QuestionnaireResponse with every answer; and the total and each answered item that have a verified code as
+Observations, all of one moment.
 Each resource has an identifier of ours, made of the submission and its slot, so that a repetition is recognised.
 Declined is an answer of its own (asked-declined, which the form offers), never a missing one; a total needs all items.
 Pure: nothing is sent from here.
@@ -17,8 +18,9 @@ from typing import Any
 from fhir_adapters.codesets.questions import displays
 from fhir_adapters.codesets.terminology import LOINC
 from fhir_adapters.errors import NotValid
+from fhir_adapters.reading.questionnaires.values import ORDINAL
 from fhir_adapters.resources.validation import faults
-from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, EntryState, Form, FormAnswer, FormAnswers, Option
+from fhir_adapters.writing.questionnaires import ABSENT, DECLINED, ENGLISH, Form, FormAnswer, FormAnswers, Option
 
 SUBMISSION_SYSTEM = "urn:mental-health-cds:submission"
 SURVEY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey", "display": "Survey"}
@@ -67,12 +69,12 @@ def slots_of(answers: FormAnswers, context: FormContext) -> tuple[Slot, ...]:
     if answers.open:
         raise NotValid("expected an answer or “declined” to every required question; found open ones")
     slots = [Slot(name=FORM, resource=_response(answers, context))]
-    if answers.total is not None:
-        slots.append(Slot(name=TOTAL, resource=_total(answers.form, answers.total, context)))
+    if answers.total is not None and answers.form.total_code:
+        slots.append(Slot(name=TOTAL, resource=_total(answers.form, answers.form.total_code, answers.total, context)))
     slots += [
-        Slot(name=slot_of(answer), resource=_item(answer, answer.option, context))
+        Slot(name=slot_of(answer), resource=_item(answer, answer.question.code, answer.option, context))
         for answer in answers.answered
-        if answer.option
+        if answer.option and answer.question.code
     ]
     require_valid(slots)
     return tuple(slots)
@@ -121,6 +123,7 @@ def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
     author = signed(context.user, context.user_name)
     return {
         "resourceType": "QuestionnaireResponse",
+        **({} if answers.form.language == ENGLISH else {"language": answers.form.language}),
         "identifier": identifier(context.submission, FORM),
         "questionnaire": answers.form.canonical,
         "status": "completed",
@@ -128,7 +131,7 @@ def _response(answers: FormAnswers, context: FormContext) -> dict[str, Any]:
         "authored": context.moment,
         **({"author": author} if author else {}),
         "source": {"reference": _reference(context.patient)},
-        "item": [_answered(answer) for answer in answers.given if answer.state is not EntryState.OPEN],
+        "item": [_answered(answer) for answer in answers.put if not answer.is_open],
     }
 
 
@@ -143,17 +146,21 @@ def _answered(answer: FormAnswer) -> dict[str, Any]:
 
 
 def _coding(option: Option) -> dict[str, Any]:
-    return {"system": LOINC, "code": option.code, "display": option.display}
+    """A standard code says its score; a code of ours has it beside it."""
+    coding = {"system": option.system, "code": option.code, "display": option.display}
+    if option.system == LOINC or option.score is None:
+        return coding
+    return {"extension": [{"url": ORDINAL, "valueDecimal": option.score}], **coding}
 
 
-def _total(form: Form, total: int, context: FormContext) -> dict[str, Any]:
+def _total(form: Form, code: str, total: int, context: FormContext) -> dict[str, Any]:
     score = {"value": total, "unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"}
     words = f"{form.title} total score"
-    return _observation(TOTAL, form.total_code, words, context) | {"valueQuantity": score}
+    return _observation(TOTAL, code, words, context) | {"valueQuantity": score}
 
 
-def _item(answer: FormAnswer, option: Option, context: FormContext) -> dict[str, Any]:
-    observation = _observation(slot_of(answer), answer.question.code, answer.question.text, context)
+def _item(answer: FormAnswer, code: str, option: Option, context: FormContext) -> dict[str, Any]:
+    observation = _observation(slot_of(answer), code, answer.question.text, context)
     return observation | {"valueCodeableConcept": {"coding": [_coding(option)], "text": option.display}}
 
 

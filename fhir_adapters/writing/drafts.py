@@ -19,11 +19,17 @@ MESSAGE_SYSTEM = "urn:mental-health-cds:escalation-message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orderable:
-    """An orderable item: a code with its display."""
+    """An orderable item: a code with its display; without a verified code, its name alone."""
 
-    code: str
-    system: str
+    code: str = ""
+    system: str = ""
     display: str
+
+    @property
+    def concept(self) -> dict[str, Any]:
+        """As a CodeableConcept."""
+        coding = {"system": self.system, "code": self.code, "display": self.display}
+        return {"coding": [coding]} if self.code else {"text": self.display}
 
 
 def _panel(instrument: Instrument) -> Orderable:
@@ -33,6 +39,8 @@ def _panel(instrument: Instrument) -> Orderable:
 
 PHQ9, PHQ9M, CSSRS = (_panel(kind) for kind in (Instrument.PHQ9, Instrument.PHQ9M, Instrument.CSSRS))
 ASSESSMENT = Orderable(system=SNOMED, code=RISK_ASSESSMENT, display="Suicide risk assessment (procedure)")
+# NICE NG225; its SNOMED code was not found at a source, so it is ordered by name.
+PSYCHOSOCIAL = Orderable(display="Psychosocial assessment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +60,7 @@ def service_request(what: Orderable, context: DraftContext) -> dict[str, Any]:
         "resourceType": "ServiceRequest",
         "status": "draft",
         "intent": "proposal",
-        "code": {"coding": [{"system": what.system, "code": what.code, "display": what.display}]},
+        "code": what.concept,
         "subject": {"reference": f"Patient/{context.patient_id}"},
         "occurrenceDateTime": context.today.isoformat(),
     }

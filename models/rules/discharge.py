@@ -1,6 +1,7 @@
 """At discharge: the steps after a positive safety answer, and which of them are on file since (decision 0013).
 
-Three steps, judged separately: a suicide risk assessment, a safety plan, a follow-up appointment ahead. A step counts
+Three steps, judged separately: an assessment (of suicide risk, or in some regions a psychosocial one), a safety plan, a
+follow-up appointment ahead. A step counts
 only when the chart shows it to be later than every finding; an entry that cannot be ordered does not count and is named
 with the reason. Unreadable is never the same as not found. Pure functions over facts; no model.
 """
@@ -12,7 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from fhir_adapters.facts import Booking, ChartPart, CodedEvent, Course, PatientRecord, Purpose, SafetyPlan, When
+from fhir_adapters.facts import (
+    Booking,
+    ChartPart,
+    CodedEvent,
+    Course,
+    PatientRecord,
+    PsychosocialAssessment,
+    Purpose,
+    SafetyPlan,
+    When,
+)
 from fhir_adapters.gaps import Gap
 from models.rules.findings import SAFETY_TOPICS, SafetyFinding
 from models.rules.unread import is_offered
@@ -27,6 +38,7 @@ class StepKind(StrEnum):
     """The steps expected at discharge."""
 
     RISK_ASSESSMENT = "risk-assessment"
+    PSYCHOSOCIAL = "psychosocial-assessment"
     SAFETY_PLAN = "safety-plan"
     APPOINTMENT = "appointment"
 
@@ -83,8 +95,13 @@ class Step:
         return bool(self.missing or self.unreadable)
 
 
-def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> tuple[Step, ...]:
-    """The three steps after these findings; none where no finding has a safety topic."""
+def follow_up_steps(
+    chart: PatientRecord, findings: Iterable[SafetyFinding], *, psychosocial: bool = False
+) -> tuple[Step, ...]:
+    """The three steps after these findings; none where no finding has a safety topic.
+
+    psychosocial: a psychosocial assessment is looked for in place of one of the risk of suicide (rule R15).
+    """
     safety = [finding for finding in findings if finding.topic in SAFETY_TOPICS]
     since = _marks(chart, safety)
     if not since:
@@ -99,6 +116,11 @@ def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> 
         )
         for a in chart.risk_assessments
     ]
+    if psychosocial:
+        assessments = [
+            StepEntry(reference=p.reference, when=p.when, not_counted=_why_not_assessed(chart, p, since))
+            for p in chart.psychosocial
+        ]
     plans = [
         StepEntry(reference=p.reference, when=p.when, not_counted=_why_no_plan(chart, p, since))
         for p in chart.safety_plans
@@ -109,7 +131,11 @@ def follow_up_steps(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> 
         if (b.when is None or _is_to_come(chart, b.when)) and (b.confirmed or b.purpose is Purpose.FOLLOW_UP)
     ]
     return (
-        _step(chart, StepKind.RISK_ASSESSMENT, sorted(assessments, key=_latest_first)),
+        _step(
+            chart,
+            StepKind.PSYCHOSOCIAL if psychosocial else StepKind.RISK_ASSESSMENT,
+            sorted(assessments, key=_latest_first),
+        ),
         _step(chart, StepKind.SAFETY_PLAN, sorted(plans, key=_latest_first)),
         _step(chart, StepKind.APPOINTMENT, sorted(ahead, key=lambda entry: -_latest_first(entry))),
     )
@@ -143,6 +169,7 @@ def _step(chart: PatientRecord, kind: StepKind, entries: list[StepEntry]) -> Ste
 # Where each step is recorded: the parts of the chart, and the resource types.
 PLACES = {
     StepKind.RISK_ASSESSMENT: ((ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS), ("Procedure", "RiskAssessment")),
+    StepKind.PSYCHOSOCIAL: ((ChartPart.PROCEDURES, ChartPart.RISK_ASSESSMENTS), ("Procedure", "RiskAssessment")),
     StepKind.SAFETY_PLAN: ((ChartPart.CARE_PLANS,), ("CarePlan",)),
     StepKind.APPOINTMENT: ((ChartPart.APPOINTMENTS,), ("Appointment",)),
 }
@@ -230,6 +257,12 @@ def _earliest(when: When) -> date:
     if not when.partial:
         return when.day
     return date.fromisoformat(f"{when.text}-01-01"[:10])
+
+
+def _why_not_assessed(chart: PatientRecord, found: PsychosocialAssessment, since: Iterable[_Mark]) -> NotCounted | None:
+    if not found.complete:
+        return NotCounted.NOT_COMPLETE
+    return _order(chart, since, found.when) if found.understood else NotCounted.NOT_UNDERSTOOD
 
 
 def _why_no_plan(chart: PatientRecord, plan: SafetyPlan, since: Iterable[_Mark]) -> NotCounted | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
+from explanations.words.language import Language
 from explanations.words.lines import Line, LineRole, block
-from explanations.words.notices.notice import Basis, BasisKind, Notice, basis_words
+from explanations.words.notices.notice import Notice, basis_words, of_answers
 from explanations.words.notices.topics import EDGES, SPEC_OF
 from models.rules.findings import Topic, Urgency
 from smart_launch.chart.actions import ActionLink, action_links, short_form
@@ -25,9 +26,10 @@ class Finding:
     """One notice. `word` and `edge` show its urgency. `more`: folded chart lines.
 
     came_from: the clinician followed the card of this topic. actions: without the page's main button. by_model: the
-    reasons are shown with the estimate.
+    reasons are shown with the estimate. say: its language.
     """
 
+    say: Language
     topic: str
     word: str
     edge: str
@@ -55,7 +57,7 @@ def findings_of(reading: Reading, launch: OpenLaunch, sources: Sources) -> tuple
     main = main_action(reading, launch)
     findings, offered = [], {main}
     for notice in reading.notices:
-        buttons = [*action_links(notice.drafts, chart, launch)]
+        buttons = [*action_links(notice.drafts, chart, launch.safe)]
         if notice.topic is Topic.SCREENING_PROMPT and (short := short_form(chart, launch)):
             buttons.append(short)
         if notice.topic is Topic.COULD_NOT_ASSESS and chart.lacking:
@@ -67,9 +69,12 @@ def findings_of(reading: Reading, launch: OpenLaunch, sources: Sources) -> tuple
 
 def _finding(notice: Notice, launch: OpenLaunch, sources: Sources, buttons: tuple[ActionLink, ...]) -> Finding:
     shown, folded = _split(notice)
+    say = launch.site.notices.safe.say
+    sources = replace(sources, say=say)
     return Finding(
+        say=say,
         topic=notice.topic.value,
-        word=launch.say(SPEC_OF[notice.topic].word),
+        word=say(SPEC_OF[notice.topic].word),
         edge=EDGES[notice.urgency],
         summary=notice.summary,
         heading=notice.heading,
@@ -78,16 +83,11 @@ def _finding(notice: Notice, launch: OpenLaunch, sources: Sources, buttons: tupl
         more_count=len(folded),
         consider_heading=notice.consider_heading,
         consider=tuple(line(text) for text in notice.consider),
-        basis=line(basis_words(_once(notice.basis), launch.say)),
+        basis=line(basis_words(of_answers(notice.basis), say)),  # who has been told is said at the top
         actions=buttons,
         came_from=launch.session.context.topic == notice.topic.value,
         by_model=notice.basis.by_model,
     )
-
-
-def _once(basis: Basis) -> Basis:
-    """Who has been notified is said once, at the top of the page."""
-    return replace(basis, kind=BasisKind.ANSWERS, told="") if basis.kind is BasisKind.ACUTE_ANSWERS else basis
 
 
 def _split(notice: Notice) -> tuple[tuple[Line, ...], tuple[Line, ...]]:

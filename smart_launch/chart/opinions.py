@@ -18,9 +18,9 @@ from smart_launch.errors import Forbidden
 NEAR_MISS = "near-miss"
 CHOICES = ("useful", "wrong", NEAR_MISS)
 REASON_WORDS = {
-    "known-already": later("Already known and cared for"),
-    "inputs-wrong": later("The chart’s data is wrong"),
-    "inputs-old": later("The chart’s data is out of date"),
+    "known-already": later("Already known and managed"),
+    "inputs-wrong": later("The chart data are wrong"),
+    "inputs-old": later("The chart data are out of date"),
     "not-this-patient": later("Belongs to another patient"),
     "reasons-do-not-fit": later("The reasons do not fit this patient"),
     "other": later("Something else"),

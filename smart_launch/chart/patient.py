@@ -8,32 +8,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from explanations.judgement.assessment import ADULT_YEARS
 from fhir_adapters.access.addresses import plain_id
 from fhir_adapters.access.client import FhirClient
 from fhir_adapters.errors import FetchFailed, NotAuthorized
 from fhir_adapters.resources.dates import age_on, death
-from fhir_adapters.resources.identity import identity
+from fhir_adapters.resources.identity import identity, spoken_languages
 from smart_launch.chart.banner import PatientBanner, patient_banner
 from smart_launch.errors import EhrFailed
 from smart_launch.launch.guard import OpenLaunch
+from smart_launch.runtime import AppRuntime
 
 READ_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientDetails:
-    """Who the patient is. `mark` is specific to the launch and changes when the patient banner does."""
+    """Who the patient is. `mark` is specific to the launch and changes when the patient banner does.
+
+    spoken: languages as BCP 47 in lower case, the preferred ones first.
+    """
 
     banner: PatientBanner
     age_years: int | None
     deceased: bool
     mark: str
-
-    @property
-    def minor(self) -> bool:
-        """Known to be under 18; an unknown age is not."""
-        return self.age_years is not None and self.age_years < ADULT_YEARS
+    spoken: tuple[str, ...] = ()
 
 
 def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
@@ -62,4 +61,16 @@ def read_patient(launch: OpenLaunch, now: datetime) -> PatientDetails:
         age_years=age,
         deceased=deceased,
         mark=hashlib.sha256("\0".join(part or "" for part in marked).encode()).hexdigest()[:32],
+        spoken=spoken_languages(resource),
     )
+
+
+def languages_of(app: AppRuntime, launch: OpenLaunch) -> tuple[str, ...]:
+    """The languages that the patient speaks; none where that cannot be read, or the patient has opted out."""
+    session = launch.session
+    if app.control(session.site, session.context.patient, session.fhir_user).opted_out:
+        return ()
+    try:
+        return read_patient(launch, app.now()).spoken
+    except (EhrFailed, NotAuthorized):
+        return ()

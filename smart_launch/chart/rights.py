@@ -35,6 +35,6 @@ def missing_rights(launch: OpenLaunch) -> tuple[str, ...]:
     read = ", ".join(say(READ_WORDS.get(kind, kind)) for kind, right in lacking if right == READ)
     write = ", ".join(say(WRITE_WORDS.get(kind, kind)) for kind, right in lacking if right != READ)
     return (
-        *([say("The chart did not allow this app to read: {parts}.", parts=read)] if read else []),
-        *([say("The chart did not allow this app to write: {parts}.", parts=write)] if write else []),
+        *([say("The EHR did not allow this app to read: {parts}.", parts=read)] if read else []),
+        *([say("The EHR did not allow this app to write: {parts}.", parts=write)] if write else []),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
+from smart_launch.chart.language_route import add_language_route
+from smart_launch.chart.of_nobody import add_pages
 from smart_launch.chart.opinions import opinion
 from smart_launch.chart.overrides import overridden, recorded_words
 from smart_launch.chart.reading import read_chart, record_shown
@@ -24,6 +26,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
     """The pages of a launch, except its forms (`forms`)."""
     blueprint = Blueprint("smart_app", __name__, url_prefix="/smart/app")
     styles = Styles()
+    add_language_route(blueprint, app)
 
     @blueprint.get("/<launch_id>/")
     def summary(launch_id: str) -> Response:
@@ -82,6 +85,7 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
         drop_cookie(response, SESSION)
         return response
 
+    add_pages(blueprint, app)
     return blueprint
 
 

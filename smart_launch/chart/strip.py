@@ -14,7 +14,7 @@ from explanations.judgement.since import LatestResult, leading, result_of
 from explanations.pictures.sparkline import sparkline
 from explanations.words.findings.statements import statement
 from explanations.words.language import Language, capitalised, later
-from explanations.words.notices.notice import Notice
+from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.notice_list import crisis_line
 from explanations.words.notices.summaries import moment_words
 from explanations.words.notices.topics import EDGES, SPEC_OF
@@ -30,16 +30,17 @@ from smart_launch.launch.guard import OpenLaunch
 from smart_launch.pages.markdown import line
 
 WITHHELD = {
-    Consent.OPTED_OUT: later("The patient has chosen not to have this used."),
-    Consent.DENIED: later("A consent on file does not allow this use."),
+    Consent.OPTED_OUT: later("The patient has opted out of this service."),
+    Consent.DENIED: later("A consent on file does not permit this use."),
 }
 ASSESSED, DEALT_WITH = later("Already assessed…"), later("Already done, or not now…")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherFinding:
-    """A further finding, shown below: its topic; its name, or in a safety topic what was found."""
+    """A further finding, shown below: its topic; its name, or in a safety topic what was found. say: its language."""
 
+    say: Language
     topic: str
     name: str
 
@@ -51,9 +52,10 @@ class Strip:
     result: the total with its severity and change. course: its picture, or "". since: what is on file since, what was
     not found, what was not read. steps: what to consider. override: the label above `reasons` (code, words), with which
     the clinician says that it is dealt with; grounds: of a notice whose card limits apply to. safety: the page says who
-    has been notified: `told`, or nobody.
+    has been notified: `told`, or nobody. say: its language; of lines, told and crisis about safety it is `say.safe`.
     """
 
+    say: Language
     headline: str
     topic: str = ""
     word: str = ""
@@ -76,15 +78,14 @@ class Strip:
 
 def withheld_strip(reading: Reading, launch: OpenLaunch) -> Strip | None:
     """Of a patient who has opted out or denied consent; else None."""
-    consent, say = reading.assessment.chart.consent, launch.say
+    consent, say = reading.assessment.chart.consent, launch.safe.say
     if consent not in WITHHELD:
         return None
     elsewhere = say(
-        "This says nothing about the patient’s safety. Look at the answers in the chart itself; ask if you are "
-        "concerned."
+        "This says nothing about the patient’s safety. Check the answers in the chart, and ask if you are concerned."
     )
-    lines = (say("Nothing of the chart was read."), elsewhere)
-    return Strip(headline=say(WITHHELD[consent]), lines=lines, told=_told(reading, launch))
+    lines = (say("The chart was not read."), elsewhere)
+    return Strip(say=say, headline=say(WITHHELD[consent]), lines=lines, told=_told(reading, launch))
 
 
 def strip_of(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip:
@@ -98,22 +99,24 @@ def _told(reading: Reading, launch: OpenLaunch) -> Told | None:
 
 
 def _strip(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip:
-    chart, say = reading.assessment.chart, launch.say
+    chart, say, region = reading.assessment.chart, launch.safe.say, launch.site.notices.region
     if reading.notices:
         return _of_notices(reading, launch)
     if chart.deceased:
-        return Strip(headline=say("The patient is recorded as deceased."), lines=(say("No estimate is made."),))
-    result = result_of(chart, None)
+        lines = (say("No estimate is made."),) if region.models else ()
+        return Strip(say=say, headline=say("The patient is recorded as deceased."), lines=lines)
+    result = result_of(chart, None, region)
     days = chart.days_since(result.point.when) if result else None
     point = result.point if result else None
     asked = point is not None and point.safety_answer is not None and not point.provisional
     answered = asked and days is not None and days <= POSITIVE_DAYS
-    well = say("This does not say that the patient is well; people often do not disclose. Ask if you are concerned.")
-    main = () if answered else action_links(to_measure(chart), chart, launch)
+    well = say("This does not mean that the patient is well; people often do not disclose. Ask if you are concerned.")
+    main = () if answered else action_links(to_measure(chart, region), chart, launch)
     return Strip(
-        headline=say("Only history to show from what was read.")
+        say=say,
+        headline=say("Only past history found in the records read.")
         if only_history
-        else say("Nothing to show from what was read."),
+        else say("No current findings in the records read."),
         lines=(well,),
         result=_last(result, chart, say) if result else "",
         course=_course(result, chart),
@@ -123,17 +126,19 @@ def _strip(reading: Reading, launch: OpenLaunch, *, only_history: bool) -> Strip
 
 def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
     """The strip of the gravest notice; the others are named."""
-    assessment, say, settings = reading.assessment, launch.say, launch.site.notices
     gravest, *rest = reading.notices
+    assessment, settings = reading.assessment, launch.site.notices.safe
+    say = settings.say
     finding = leading(assessment, gravest.topic)
-    result = result_of(assessment.chart, finding) if finding else None
+    result = result_of(assessment.chart, finding, settings.region) if finding else None
     about_safety = gravest.topic in SAFETY_TOPICS
-    main = main_action(reading, launch)
+    main = main_action(reading, launch.safe)
     # A severe total can stand above a safety finding; the button is for that one.
     below = next((notice.summary for notice in rest if notice.topic in SAFETY_TOPICS), "")
     crisis = any(notice.crisis for notice in reading.notices)
     return Strip(
-        headline=_headline(gravest, reading, launch),
+        say=say,
+        headline=_headline(gravest, reading, settings),
         topic=gravest.topic.value,
         word=say(SPEC_OF[gravest.topic].word),
         edge=EDGES[gravest.urgency],
@@ -148,7 +153,7 @@ def _of_notices(reading: Reading, launch: OpenLaunch) -> Strip:
         grounds=behind.snoozed_as if (behind := reading.limits.behind.get(gravest.topic)) else None,
         reasons=tuple((reason.code, say(reason.display)) for reason in SPEC_OF[gravest.topic].overrides),
         others=tuple(_other(notice, reading, launch) for notice in rest),
-        crisis=line(crisis_line(assessment, settings)) if crisis else None,
+        crisis=line(crisis_line(assessment, launch.site.notices)) if crisis else None,
         safety=any(notice.topic in SAFETY_TOPICS for notice in reading.notices),
     )
 
@@ -173,22 +178,22 @@ def main_action(reading: Reading, launch: OpenLaunch) -> ActionLink | None:
 
 
 def _other(notice: Notice, reading: Reading, launch: OpenLaunch) -> OtherFinding:
-    say, finding = launch.say, leading(reading.assessment, notice.topic)
+    say, finding = launch.site.notices.safe.say, leading(reading.assessment, notice.topic)
     safety = finding if notice.topic in SAFETY_TOPICS else None
     name = (
         capitalised(statement(safety, launch.site.notices.zone, say).what)
         if safety
         else say(SPEC_OF[notice.topic].name)
     )
-    return OtherFinding(topic=notice.topic.value, name=name)
+    return OtherFinding(say=say, topic=notice.topic.value, name=name)
 
 
-def _headline(gravest: Notice, reading: Reading, launch: OpenLaunch) -> str:
+def _headline(gravest: Notice, reading: Reading, settings: NoticeSettings) -> str:
     """A documented safety answer with its date; of other topics the summary of the card."""
-    say, finding = launch.say, leading(reading.assessment, gravest.topic)
+    say, finding = settings.say, leading(reading.assessment, gravest.topic)
     if finding is None or gravest.topic not in SAFETY_TOPICS:
         return gravest.summary
-    return moment_words(statement(finding, launch.site.notices.zone, say), say)[0]
+    return moment_words(statement(finding, settings.zone, say), say)[0]
 
 
 def _last(result: LatestResult, chart: PatientRecord, say: Language) -> str:

@@ -36,10 +36,11 @@ def told_of(assessment: Assessment, settings: NoticeSettings, say: Language) -> 
     if escalation is None:
         return None
     left = [done for done in Done if done not in escalation.done] if escalation.id else []
+    settings = settings.safe
     words = told_words(assessment, settings)
     acute = any(finding.urgency is Urgency.ACUTE for finding in assessment.findings)
     return Told(
-        words=words if acute else say("Earlier acute answer. {told}", told=words),
+        words=words if acute else settings.say("Earlier acute answer. {told}", told=words),
         id=escalation.id,
         known=escalation.state is EscalationState.ACKNOWLEDGED,
         choices=tuple((done.value, capitalised(say(DONE[done]))) for done in left),

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from explanations.judgement.timeline import Timeline, timelines
 from explanations.pictures.plots import NARROW, SMALL, WIDE, trend
 from explanations.words.language import Language
+from explanations.words.notices.notice import NoticeSettings
 from explanations.words.pages.events import EventRow, event_rows, events_sentence
 from explanations.words.pages.trends import TrendRow, title_words, trend_rows, trend_sentence
 from fhir_adapters.facts import PatientRecord
@@ -34,9 +35,10 @@ class Trend:
     unread: str = ""
 
 
-def trends_of(chart: PatientRecord, say: Language, zone: tzinfo, sources: Sources) -> tuple[Trend, ...]:
+def trends_of(chart: PatientRecord, say: Language, settings: NoticeSettings, sources: Sources) -> tuple[Trend, ...]:
     """PHQ-9 always, other instruments when on file."""
-    return tuple(_trend(name, timeline, say, zone, sources) for name, timeline in timelines(chart).items())
+    drawn = timelines(chart, settings.region)
+    return tuple(_trend(name, timeline, say, settings.zone, sources) for name, timeline in drawn.items())
 
 
 def _trend(name: str, timeline: Timeline, say: Language, zone: tzinfo, sources: Sources) -> Trend:

@@ -1,6 +1,6 @@
-"""Form fields of a PHQ page to answers, and back. Pure; nothing is guessed.
+"""Form fields of a questionnaire's page to answers, and back. Pure; nothing is guessed.
 
-A field is named after the LOINC code of its question; its value is an answer code or `declined`. A value, name or
+A field is named after its question; its value is an answer code or `declined`. A value, name or
 repetition that our page cannot have sent refuses the whole form (Forbidden). An open question does not: the page asks
 for it.
 """
@@ -17,16 +17,19 @@ PREFIX = "q-"
 DECLINED = "declined"
 
 
-def form_named(name: str) -> Form:
-    """The form with this name. Raises Forbidden if there is none."""
+LANGUAGE = "lang"
+
+
+def form_named(name: str, *languages: str) -> Form:
+    """The form with this name in the first of these languages that it has. Raises Forbidden if there is none."""
     if name not in FORMS:
         raise Forbidden("form: expected the name of a known form", "no-page", 404)
-    return form(name)
+    return form(name).in_language(*languages)
 
 
 def field_name(question: Question) -> str:
     """The field name of a question."""
-    return PREFIX + question.code
+    return PREFIX + question.name
 
 
 def read_answers(questionnaire: Form, fields: Mapping[str, Sequence[str]]) -> FormAnswers:
@@ -52,12 +55,13 @@ def _answer(question: Question, values: Sequence[str]) -> FormAnswer:
 
 
 def answer_fields(answers: FormAnswers) -> dict[str, str]:
-    """The inverse of `read_answers`. Open questions have no field."""
-    return {
+    """The inverse of `read_answers`, with the language. Open questions, and those not asked, have no field."""
+    given = {
         field_name(answer.question): answer.option.code if answer.option else DECLINED
-        for answer in answers.given
-        if answer.state is not EntryState.OPEN
+        for answer in answers.put
+        if not answer.is_open
     }
+    return {LANGUAGE: answers.form.language} | given
 
 
 def calls_for_phq9(answers: FormAnswers) -> bool:
@@ -70,4 +74,9 @@ def calls_for_phq9(answers: FormAnswers) -> bool:
 
 def phq9_from_phq2(answers: FormAnswers) -> FormAnswers:
     """The answers of a PHQ-2 as the first two of a PHQ-9, the rest open."""
-    return read_answers(form("phq-9"), {name: [value] for name, value in answer_fields(answers).items()})
+    return answered_again(answers, form_named("phq-9", answers.form.language))
+
+
+def answered_again(answers: FormAnswers, questionnaire: Form) -> FormAnswers:
+    """The same answers to another form: a longer one, or the same in another language."""
+    return read_answers(questionnaire, {name: [value] for name, value in answer_fields(answers).items()})

@@ -16,7 +16,9 @@ from explanations.words.notices.drafts import draft_label
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.writing.completed import FORM, Slot
 from fhir_adapters.writing.confirmed import FhirWriter
+from fhir_adapters.writing.questionnaires import Form
 from smart_launch.chart.patient import PatientDetails
+from smart_launch.forms.entry import refusal_reason
 from smart_launch.forms.outcome import SubmissionResult
 from smart_launch.forms.safety import CrisisHelp, crisis_help
 from smart_launch.forms.submission import Submission, submission_key
@@ -103,13 +105,14 @@ def outcome_page(
         sent_on=launch.say.day(sent.date()),
         can_undo=bool(outcome.in_chart) and changeable and in_time,
         assess=launch.can_write("ServiceRequest", "c"),
+        asq=refusal_reason(launch, "QuestionnaireResponse", patient, Instrument.ASQ.spec) is None,
         order_labels={slot: draft_label(kind, launch.say) for slot, kind in ORDERED.items()},
-        help=help_now(app, launch),
+        help=help_now(app, launch, patient, values.get("form")),
         **values,
     )
 
 
-def help_now(app: AppRuntime, launch: OpenLaunch) -> CrisisHelp:
-    """Whom to call today."""
+def help_now(app: AppRuntime, launch: OpenLaunch, patient: PatientDetails, form: Form | None) -> CrisisHelp:
+    """Whom to call today for a patient, beside a form."""
     today = app.now().astimezone(launch.site.reading.zone).date()
-    return crisis_help(launch.site.notices, today, launch.say)
+    return crisis_help(launch.site.notices, today, launch.say, patient.spoken, form)

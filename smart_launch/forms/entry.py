@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Response
 
 from fhir_adapters.errors import NotAuthorized
+from fhir_adapters.instruments import InstrumentSpec
 from fhir_adapters.writing.completed import author_of
 from smart_launch.chart.patient import PatientDetails, read_patient
 from smart_launch.errors import EhrFailed
@@ -32,17 +33,22 @@ def current_patient(app: AppRuntime, launch: OpenLaunch) -> tuple[OpenLaunch, Pa
         raise EhrFailed("chart: a new token is not accepted either", "no-chart") from error
 
 
-def refusal(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> Response | None:
-    """The page that says why this type cannot be entered here; None when it can."""
-    reason = _refusal_reason(launch, kind, patient, adults=adults)
-    return render(launch, "no_form.html", reason=reason, patient=patient) if reason else None
+def refusal(
+    launch: OpenLaunch, kind: str, patient: PatientDetails, *, form: InstrumentSpec | None = None
+) -> Response | None:
+    """The page that says why this type, or this form, cannot be entered here; None when it can."""
+    reason = refusal_reason(launch, kind, patient, form)
+    return render(launch, "no_form.html", reason=reason, patient=patient, spec=form) if reason else None
 
 
-def _refusal_reason(launch: OpenLaunch, kind: str, patient: PatientDetails, *, adults: bool) -> str | None:
+def refusal_reason(launch: OpenLaunch, kind: str, patient: PatientDetails, form: InstrumentSpec | None) -> str | None:
+    """Why this type, or this form, cannot be entered here; None when it can."""
     if patient.deceased:
         return "deceased"
-    if adults and patient.minor:
-        return "minor"
+    if form and form.yes_no and not launch.site.notices.region.levels:
+        return "region"
+    if form and patient.age_years is not None and patient.age_years < (form.asked_from or 0):
+        return "too-young"
     if not launch.can_write(kind, "c"):
         return "not-granted"
     # With an unsigned entry, nobody could be asked about it.

@@ -1,4 +1,4 @@
-"""Routes for forms that are entered here and written to the chart: PHQ-9, PHQ-2, draft follow-ups.
+"""Routes for what is entered here and written to the chart: questionnaires, draft follow-ups.
 
 Three pages: enter, review, write. Answers are not stored in between; the form carries them, and each step checks them
 afresh.
@@ -8,20 +8,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from babel import Locale
 from flask import Blueprint, Response, request
 
 from explanations.words.pages.note import note_of, total_words
 from fhir_adapters.writing.completed import slots_of
-from fhir_adapters.writing.questionnaires import FormAnswers
+from fhir_adapters.writing.questionnaires import Form, FormAnswers
 from smart_launch.chart.patient import PatientDetails
 from smart_launch.errors import Forbidden, SmartError
 from smart_launch.forms import task_routes
-from smart_launch.forms.answers import answer_fields, calls_for_phq9, form_named, phq9_from_phq2, read_answers
+from smart_launch.forms.answers import (
+    LANGUAGE,
+    answer_fields,
+    answered_again,
+    calls_for_phq9,
+    form_named,
+    phq9_from_phq2,
+    read_answers,
+)
 from smart_launch.forms.confirmation import help_now, outcome_page, record_outcome, write_confirmed, write_context
 from smart_launch.forms.entry import current_patient, refusal
 from smart_launch.forms.outcome import stored_outcome
 from smart_launch.forms.result import written_result
-from smart_launch.forms.safety import safety_answer
+from smart_launch.forms.safety import pathway_of, safety_answer
 from smart_launch.forms.submission import (
     SUBMISSION_ID,
     form_context,
@@ -67,10 +76,17 @@ def create_blueprint(app: AppRuntime) -> Blueprint:
 
 def entry_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """The form, empty."""
-    questionnaire = form_named(name)
+    form_named(name)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, RESPONSE, patient, adults=True)
+    questionnaire = _in_their_language(name, launch, patient)
+    refused = refusal(launch, RESPONSE, patient, form=questionnaire.instrument.spec)
     return refused or form_page(app, launch, read_answers(questionnaire, {}), patient)
+
+
+def _in_their_language(name: str, launch: OpenLaunch, patient: PatientDetails) -> Form:
+    """The form as chosen on its page, else in a language that the patient speaks, else in the clinician's."""
+    chosen = request.values.get(LANGUAGE, "")
+    return form_named(name, *([chosen] if chosen in form_named(name).languages else patient.spoken), launch.say.locale)
 
 
 def form_page(
@@ -86,52 +102,68 @@ def form_page(
         answers=answers,
         values=answer_fields(answers),
         problems=problems,
+        languages={code: Locale.parse(code).get_display_name(code) for code in answers.form.languages},
         patient=patient,
-        help=help_now(app, launch),
+        help=help_now(app, launch, patient, answers.form),
+        pathway=pathway_of(answers.form, launch.site.notices),
     )
 
 
 def review_page(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """What will be written; or the form again if something is open or to be changed (`edit`)."""
     fields = request.form.to_dict(flat=False)
-    answers = read_answers(form_named(name), fields)
+    read_answers(form_named(name), fields)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, RESPONSE, patient, adults=True)
+    answers = read_answers(_in_their_language(name, launch, patient), fields)
+    refused = refusal(launch, RESPONSE, patient, form=answers.form.instrument.spec)
     if refused:
         return refused
     if fields.get("edit") or answers.open:
         return form_page(app, launch, answers, patient, checked=not fields.get("edit"))
     submission = new_submission(app, patient)
+    values = review_values(app, launch, answers, patient)
     return render(
         launch,
         "review.html",
-        answers=answers,
+        answers=_as_the_clinician_reads(answers, launch),
         hidden_fields=answer_fields(answers) | submission.fields(),
-        phq9_fields=answer_fields(phq9_from_phq2(answers)) if calls_for_phq9(answers) else None,
-        **review_values(app, launch, answers, patient),
+        by_keys="by-keys" in fields and not values["safety"] and not values["phq9_fields"],
+        **values,
     )
 
 
 def review_values(app: AppRuntime, launch: OpenLaunch, answers: FormAnswers, patient: PatientDetails) -> dict[str, Any]:
     """What a review shows besides the answers."""
+    # The PHQ-9 asks its last question of those with any problem.
+    any_problem = any(answer.option and answer.option.score for answer in answers.answered)
+    # No cut prompts another form where no screening is said to be due (rule R15).
+    longer = calls_for_phq9(answers) and launch.site.notices.region.prompts
     return {
         "form": answers.form,
         "patient": patient,
-        "total": total_words(answers, launch.say),
+        "late": [answer for answer in answers.put if answer.is_open] if any_problem else [],
+        "language": Locale.parse(answers.form.language).get_display_name(launch.say.locale),
+        "total": total_words(answers, launch.say, bands=launch.site.notices.region.bands),
         "safety": safety_answer(answers, launch.say),
-        "help": help_now(app, launch),
+        "phq9_fields": answer_fields(phq9_from_phq2(answers)) if longer else None,
+        "pathway": pathway_of(answers.form, launch.site.notices),
+        "help": help_now(app, launch, patient, answers.form),
     }
+
+
+def _as_the_clinician_reads(answers: FormAnswers, launch: OpenLaunch) -> FormAnswers:
+    return answered_again(answers, answers.form.in_language(launch.say.locale))
 
 
 def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
     """Writes the reviewed form and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    answers = read_answers(form_named(name), fields)
+    answers = read_answers(form_named(name, request.form.get(LANGUAGE, "")), fields)
     submission = read_submission(app, launch, fields)
     if answers.open:
         raise Forbidden("form: expected an answer or “declined” to every question", "form-refused", 400)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, RESPONSE, patient, adults=True)
+    refused = refusal(launch, RESPONSE, patient, form=answers.form.instrument.spec)
     if refused:
         return refused
     context = form_context(launch, submission)
@@ -146,7 +178,16 @@ def write_form(app: AppRuntime, launch: OpenLaunch, name: str) -> Response:
             outcome,
             result=written_result(app, launch, outcome, answers),
             safety=safety_answer(answers, launch.say),
-            note=note_of(answers, context.at.astimezone(launch.site.reading.zone), context.user_name, launch.say),
+            pathway=pathway_of(answers.form, launch.site.notices),
+            form=answers.form,
+            answers=answers,
+            note=note_of(
+                _as_the_clinician_reads(answers, launch),
+                context.at.astimezone(launch.site.reading.zone),
+                context.user_name,
+                launch.safe.say,
+                bands=launch.site.notices.region.bands,
+            ),
             hidden_fields=answer_fields(answers) | submission.fields(),
         )
 

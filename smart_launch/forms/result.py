@@ -35,7 +35,7 @@ def written_result(
     app: AppRuntime, launch: OpenLaunch, outcome: SubmissionResult, answers: FormAnswers
 ) -> WrittenResult:
     """What was written, and what follows from the chart with it; a chart that cannot be read leaves the former."""
-    written = total_words(answers, launch.say)
+    written = total_words(answers, launch.safe.say, bands=launch.site.notices.region.bands)
     if outcome.fault is not None:
         return WrittenResult(words=written, strip=None)
     try:
@@ -57,15 +57,18 @@ def _read_again(
         return WrittenResult(words=written, strip=None)
     record_shown(app, launch, reading, "written")
     strip = summary_of(reading, launch).strip
-    latest = result_of(chart, None)
-    if latest and latest.point.reference in outcome.written.values():
-        written = result_words(latest, launch.say)
+    latest = result_of(chart, None, launch.site.notices.region)
+    # An earlier result says nothing of another form.
+    if latest and latest.point.reference not in outcome.written.values():
+        latest = None
+    if latest:
+        written = result_words(latest, launch.safe.say)
     if not strip.topic:
         return WrittenResult(words="", strip=replace(strip, headline=written, result=""))
     if strip.safety and latest and latest.point.safety_answer and not latest.point.safety_score:
-        written = launch.say("{result}. That does not rule out risk.", result=written)
+        written = launch.safe.say("{result}. That does not rule out risk.", result=written)
     # After a safety finding the strip's headline has the item.
-    said = (written, result_words(latest, launch.say, with_item=False)) if latest else ()
+    said = (written, result_words(latest, launch.safe.say, with_item=False)) if latest else ()
     return WrittenResult(words="" if strip.result in said else written, strip=strip)
 
 

@@ -25,7 +25,9 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
     @blueprint.get("/<launch_id>/tasks/new")
     def task(launch_id: str) -> Response:
         launch = open_launch(app, launch_id)
-        return entry_page(app, launch, DraftRequest(order=asked_order(request.args.get("order"))))
+        return entry_page(
+            app, launch, DraftRequest(order=asked_order(request.args.get("order"), launch.site.notices.region))
+        )
 
     @blueprint.post("/<launch_id>/tasks")
     def review_task(launch_id: str) -> Response:
@@ -39,7 +41,7 @@ def add_routes(blueprint: Blueprint, app: AppRuntime) -> None:
 def entry_page(app: AppRuntime, launch: OpenLaunch, drafts: DraftRequest) -> Response:
     """The choices."""
     launch, patient = current_patient(app, launch)
-    return refusal(launch, _needed(launch, drafts), patient, adults=False) or choice_page(launch, drafts, patient)
+    return refusal(launch, _needed(launch, drafts), patient) or choice_page(launch, drafts, patient)
 
 
 def _needed(launch: OpenLaunch, drafts: DraftRequest) -> str:
@@ -54,7 +56,7 @@ def choice_page(
 ) -> Response:
     """The choices so far; that there is none is said when `checked`."""
     missing = checked and drafts.empty
-    order = drafts.order or DraftKind.ASSESSMENT
+    order = drafts.order or launch.site.notices.region.offered([DraftKind.ASSESSMENT])[0]
     return render(
         launch,
         "task.html",
@@ -72,9 +74,9 @@ def choice_page(
 
 def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
     """What will be written; or the choices again if none was made or to change them (`edit`)."""
-    drafts = read_drafts(request.form.to_dict(flat=False))
+    drafts = read_drafts(request.form.to_dict(flat=False), launch.site.notices.region)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, _needed(launch, drafts), patient, adults=False)
+    refused = refusal(launch, _needed(launch, drafts), patient)
     if refused:
         return refused
     if "edit" in request.form or drafts.empty:
@@ -97,10 +99,10 @@ def review_page(app: AppRuntime, launch: OpenLaunch) -> Response:
 def write_drafts(app: AppRuntime, launch: OpenLaunch) -> Response:
     """Writes the drafts and shows what is in the chart."""
     fields = request.form.to_dict(flat=False)
-    drafts, submission = read_drafts(fields), read_submission(app, launch, fields)
+    drafts, submission = read_drafts(fields, launch.site.notices.region), read_submission(app, launch, fields)
     slots = draft_slots(drafts, form_context(launch, submission), launch.site.reading.zone)
     launch, patient = current_patient(app, launch)
-    refused = refusal(launch, _needed(launch, drafts), patient, adults=False)
+    refused = refusal(launch, _needed(launch, drafts), patient)
     if refused:
         return refused
     outcome = write_confirmed(app, launch, patient, DRAFTS, slots, submission)

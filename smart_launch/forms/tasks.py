@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from explanations.judgement.proposals import ORDERS, DraftKind
+from explanations.judgement.regions import Region
 from fhir_adapters.writing.completed import FormContext, Slot, author_of, identifier, require_valid
 from fhir_adapters.writing.drafts import DraftContext, follow_up_task, service_request
 from smart_launch.errors import Forbidden
 
 DAYS = (1, 2, 7, 14, 30)
 # What the page can order; a PHQ-9 to complete is ordered like any other.
-ORDERED = {k.value: k for k in (DraftKind.ASSESSMENT, DraftKind.CSSRS, DraftKind.PHQ9, DraftKind.PHQ9M)}
+ORDERED = {
+    kind.value: kind
+    for kind in (DraftKind.ASSESSMENT, DraftKind.PSYCHOSOCIAL, DraftKind.CSSRS, DraftKind.PHQ9, DraftKind.PHQ9M)
+}
 TASK = "task"
 
 
@@ -33,18 +37,18 @@ class DraftRequest:
         return self.order is None and self.days is None
 
 
-def asked_order(text: str | None) -> DraftKind | None:
-    """The order that an address asks for; None for none, and for one that the page does not draft."""
-    return ORDERED.get(text or "")
+def asked_order(text: str | None, region: Region) -> DraftKind | None:
+    """The order that an address asks for, as the region has it; None for none, and for one that the page lacks."""
+    return next(iter(region.offered([ORDERED[text]])), None) if text in ORDERED else None
 
 
-def read_drafts(fields: Mapping[str, Sequence[str]]) -> DraftRequest:
-    """The choices in the fields. Raises Forbidden for what the page does not offer."""
+def read_drafts(fields: Mapping[str, Sequence[str]], region: Region) -> DraftRequest:
+    """The choices in the fields, as the region has them. Raises Forbidden for what the page does not offer."""
     days, order = fields.get("days", ()), fields.get("order", ())
     offered = {"": None} | {str(number): number for number in DAYS}
     if len(days) > 1 or len(order) > 1 or any(d not in offered for d in days) or any(o not in ORDERED for o in order):
         raise Forbidden("task: expected one of the choices of the page", "form-refused", 400)
-    return DraftRequest(order=ORDERED[order[0]] if order else None, days=offered[days[0]] if days else None)
+    return DraftRequest(order=asked_order(order[0], region) if order else None, days=offered[days[0]] if days else None)
 
 
 def draft_fields(drafts: DraftRequest) -> dict[str, str]:

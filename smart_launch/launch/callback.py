@@ -12,6 +12,7 @@ from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from fhir_adapters.received import noted
+from fhir_adapters.writing.questionnaires import FORMS
 from smart_launch.errors import EhrFailed, EhrRefusal, LaunchRefused, said_by_ehr
 from smart_launch.launch.guard import check_opened
 from smart_launch.launch.parameters import LONGEST_VALUE, parameter
@@ -36,7 +37,7 @@ PAGES = {
 }
 
 # What an EHR may say as `intent` to open the form of that name directly.
-FORM_INTENTS = ("phq-9", "phq-2")
+FORM_INTENTS = tuple(FORMS)
 
 
 class NoCookie(LaunchRefused):

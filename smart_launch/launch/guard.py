@@ -15,6 +15,7 @@ from explanations.words.language import Language
 from smart_launch.errors import Forbidden, LaunchRefused, SessionOver
 from smart_launch.launch.refresh import end_page, unseal_session, with_good_token
 from smart_launch.oauth.scopes import grants
+from smart_launch.pages.language import user_language
 from smart_launch.pages.responses import page
 from smart_launch.runtime import AppRuntime, digest
 from smart_launch.session.cookies import BROWSER, SESSION, cookie
@@ -29,13 +30,21 @@ OPENED_AS, OPENED_BY = (None, "document", "iframe", "frame"), (None, "navigate",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLaunch:
-    """One request within a session. say: the site's language. expires_in: seconds until it ends if idle."""
+    """One request within a session. say: the user's language, also of `site.notices`.
+
+    expires_in: seconds until it ends if idle.
+    """
 
     session: Session
     site: AppSite
     registration: Registration
     say: Language
     expires_in: int
+
+    @property
+    def safe(self) -> OpenLaunch:
+        """The same, in the language that every notice is in."""
+        return replace(self, say=self.site.notices.safe.say)
 
     def can_write(self, kind: str, right: str) -> bool:
         """Whether site and EHR let this launch create (c) or update (u) a type."""
@@ -74,7 +83,8 @@ def load_session(app: AppRuntime, launch_id: str) -> OpenLaunch:
         app.store.end_session(launch_id, "timed-out")
         raise SessionOver("session: timed out", "timed-out")
     left = min(registration.idle_s, stored.started + registration.absolute_s - now)
-    say = app.language(site.notices.locale)
+    site = replace(site, notices=replace(site.notices, say=user_language(site.languages)))
+    say = site.notices.say
     return OpenLaunch(session=session, site=site, registration=registration, say=say, expires_in=left)
 
 

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from explanations.words.language import Language
+from explanations.words.language import Language, code
 
 OFF = ["image", "link", "autolink", "reference", "heading", "lheading", "hr"]
 _parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(OFF)
@@ -21,13 +21,17 @@ _parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(OFF)
 
 @dataclass(slots=True)
 class Sources:
-    """The FHIR references of one page, numbered as they are first named: sentences have the number, a list the rest."""
+    """The FHIR references of one page, numbered as they are first named: sentences have the number, a list the rest.
+
+    A copy in another language (`replace`) goes on with the same numbers.
+    """
 
     say: Language
     listed: list[str] = field(default_factory=list)
 
     def cited(self, reference: str) -> str:
-        """`source 3`, for a sentence."""
+        """`source 3`, for a sentence. What cannot be printed in an id, or makes it too long to read, is left out."""
+        reference = code(reference).strip("`")
         if reference not in self.listed:
             self.listed.append(reference)
         return self.say("source {number}", number=self.listed.index(reference) + 1)
@@ -41,6 +45,14 @@ def html(text: str, sources: Sources | None = None) -> Markup:
 def line(text: str, sources: Sources | None = None) -> Markup:
     """One line, without a paragraph around it."""
     return _rendered(_parser.parseInline(text), sources)
+
+
+def plain(text: str) -> str:
+    """One line as its text alone, references whole."""
+    inline = _parser.parseInline(text)
+    return "".join(
+        part.content or " " * part.type.endswith("break") for token in inline for part in token.children or ()
+    )
 
 
 def _rendered(tokens: Sequence[Token], sources: Sources | None) -> Markup:

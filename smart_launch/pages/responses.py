@@ -13,9 +13,10 @@ from typing import Any
 from flask import Response, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from explanations.words.language import ENGLISH, Language
+from explanations.words.language import Language
 from smart_launch.errors import EhrRefusal, SmartError
 from smart_launch.pages.error_words import error_words
+from smart_launch.pages.language import user_language
 from smart_launch.runtime import AppRuntime
 from smart_launch.settings import Registration
 
@@ -32,10 +33,11 @@ def page(say: Language, template: str, status: int = 200, **values: Any) -> Resp
 
 
 def request_language(app: AppRuntime) -> Language:
-    """The language of the launch's site; English when no launch is known."""
+    """The user's, of the languages of the launch's site, or of all sites when no launch is known."""
     registration: Registration | None = g.get("registration")
-    site = app.settings().site(registration.site) if registration else None
-    return app.language(site.notices.locale if site else ENGLISH)
+    settings = app.settings()
+    site = settings.site(registration.site) if registration else None
+    return user_language(site.languages if site else settings.languages)
 
 
 def error_page(app: AppRuntime, error: SmartError, *, window_url: str | None = None) -> Response:

@@ -1,7 +1,7 @@
-"""The two cookies: the browser that a launch belongs to, and its session.
+"""The cookies: the browser that a launch belongs to, its session, and the language that its user has chosen.
 
 `__Host-`, Secure, HttpOnly, SameSite=None and Partitioned, so that they work inside the EHR's frame and nowhere else
-(SMART-091). Each holds a random secret; the store holds its digest.
+(SMART-091). The first two hold a random secret each, whose digest is in the store; the third a code such as `es`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from flask import Response, request
 
 BROWSER = "__Host-mhcds-browser"
 SESSION = "__Host-mhcds-session"
+LANGUAGE = "__Host-mhcds-language"
 SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -21,9 +22,9 @@ def cookie(name: str) -> str | None:
     return value if SECRET.fullmatch(value) else None
 
 
-def put_cookie(response: Response, name: str, secret: str) -> None:
+def put_cookie(response: Response, name: str, value: str) -> None:
     """Sets a cookie that lasts until the browser closes; the store decides how long a session lasts."""
-    response.set_cookie(name, secret, path="/", secure=True, httponly=True, samesite="None", partitioned=True)
+    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="None", partitioned=True)
 
 
 def drop_cookie(response: Response, name: str) -> None:

@@ -3,10 +3,11 @@
 // - Two minutes before the session ends a dialog says so; one press prolongs it and leaves the page as it is. An answer
 //   that is chosen is use of the page too: a long talk over a form must not lose what was answered. When the session is
 //   over the page is left, so that nothing of the patient stays on the screen.
-// - In a form the keys 0 to 3 choose the answer of the question in focus, and only there, and go on to the next one; how
+// - In a form the keys 0 to 3 choose the answer of the question in focus, or of the first open one while its heading is,
+//   and go on to the next one; after the last that counts, to the review, where the button that writes is in focus. How
 //   many are answered is counted, and an error goes when its question is answered.
 // - One press copies the text for the note; where the browser does not let us, it is selected.
-// - The steps for the item on self-harm, once an answer brings them up, are said to readers of the screen.
+// - The steps for an answer on self-harm, once an answer brings them up, are said to readers of the screen.
 // - Leaving a form with answers that were not sent asks once.
 "use strict";
 
@@ -79,14 +80,15 @@
   }
 
   document.querySelectorAll(".help-now").forEach((place) => {
-    const question = place.previousElementSibling;
-    if (!question) return;
-    question.addEventListener("change", () => {
+    const form = place.closest("form");
+    form.addEventListener("change", (event) => {
+      const question = event.target.closest(".safety-question");
+      if (!question) return;
       const title = place.querySelector("h2");
-      const calls = question.querySelector(".calls-for-help:checked");
+      const calls = form.querySelector(".calls-for-help:checked");
       say(calls && title ? title.textContent.trim() : "");
       // On a small screen they would come up below its end.
-      if (calls && title) title.nextElementSibling.scrollIntoView({ block: "nearest" });
+      if (calls && title && place.previousElementSibling === question) title.nextElementSibling.scrollIntoView({ block: "nearest" });
     });
   });
 
@@ -112,12 +114,14 @@
 
   document.querySelectorAll("form.questionnaire").forEach((form) => {
     const questions = [...form.querySelectorAll(".question")];
-    const counted = questions.filter((question) => question.matches(".counted"));
+    const asked = (question) => question.matches(".must") && question.getClientRects().length > 0;
+    const counted = () => questions.filter(asked);
+    const heading = document.querySelector("h1");
     const progress = form.querySelector(".count");
     const count = () => {
-      const chosen = counted.map((question) => question.querySelector(":checked")).filter(Boolean);
+      const chosen = counted().map((question) => question.querySelector(":checked")).filter(Boolean);
       const declined = chosen.filter((answer) => answer.value === "declined").length;
-      const said = progress.dataset.answered.replace("{n}", chosen.length - declined).replace("{of}", counted.length);
+      const said = progress.dataset.answered.replace("{n}", chosen.length - declined).replace("{of}", counted().length);
       progress.textContent = declined ? `${said}, ${progress.dataset.declined.replace("{n}", declined)}` : said;
     };
     const mend = (question) => {
@@ -133,17 +137,27 @@
       document.title = document.querySelector("h1").textContent;
     };
     count();
-    form.addEventListener("keydown", (event) => {
-      const question = event.target.matches("[type=radio]") && event.target.closest(".question");
+    const open = () => counted().find((question) => !question.querySelector(":checked"));
+    document.addEventListener("keydown", (event) => {
       const held = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat;
-      if (!question || held || !/^[0-3]$/.test(event.key)) return;
-      const answer = question.querySelectorAll("[type=radio]")[event.key];
+      if (held || !/^[0-3]$/.test(event.key)) return;
+      const chosen = event.target.matches(".questionnaire [type=radio]");
+      const question = chosen ? event.target.closest(".question") : event.target === heading && open();
+      const answer = question && question.querySelector(`[data-key="${event.key}"]`);
+      if (!answer) return;
       event.preventDefault();
       answer.focus();
       answer.click();
       // The steps that an answer brings up are looked at before anything else.
       if (answer.matches(".calls-for-help")) return;
       const next = questions[questions.indexOf(question) + 1];
+      if (question === counted().at(-1) && !open()) {
+        const by = document.createElement("input");
+        Object.assign(by, { type: "hidden", name: "by-keys", value: "1" });
+        form.append(by);
+        form.requestSubmit();
+        return;
+      }
       const place = next ? next.querySelector(":checked") || next.querySelector("[type=radio]") : form.querySelector("button");
       place.focus();
     });

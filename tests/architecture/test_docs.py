@@ -25,9 +25,9 @@ from cds_service.settings.issuers import IssuerTable
 from cds_service.settings.sites import MAPPED, SiteFile
 from cds_service.settings.smart import SmartTable
 from cds_service.settings.trials import TrialClinicTable, TrialFile
-from explanations.words import help_lines
+from explanations.judgement.regions import DEFAULT_REGION
 from explanations.words.help_lines import guideline
-from explanations.words.notices.topics import HL7_REASONS, TOPICS
+from explanations.words.notices.topics import HL7_REASONS
 from fhir_adapters.resources.gathered import ALL_KEYS
 from models.rules.findings import Topic
 from models.rules.safety_rules import RULES
@@ -145,7 +145,8 @@ def test_the_allowed_links_of_the_registering_page_let_every_link_of_ours_throug
     page = "\n".join(path.read_text(encoding="utf-8") for path in written)
     examples = [tomllib.loads(text) for text in re.findall(r"```toml\n(.+?)```", page, re.DOTALL)]
     lists = [example["allowed_links"] for example in examples if "allowed_links" in example]
-    names = {name for spec in TOPICS for name in spec.guidelines} | set(help_lines.YOUNG.values())
+    here = DEFAULT_REGION
+    names = {name for topic in here.guidelines for age in (15, 40) for name in here.links(topic, age)}
     ours = {guideline(name).url for name in names if guideline(name)}
 
     assert len(lists) == 2

@@ -8,14 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmark import bodies, measuring
 from benchmark.load import WRK
 from benchmark.page import CALLS, SERVERS, cell
 from benchmark.rounds import CONNECTIONS, NAMES, WrongAnswersError, contestants, measured, summary
 from benchmark.servers import HEALTHCHAIN
+from rich.console import Console
+from rich.table import Table
 
 
 def wanted() -> argparse.Namespace:

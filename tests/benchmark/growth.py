@@ -24,16 +24,15 @@ from pathlib import Path
 import real_server
 import requests
 import sqlalchemy as sa
-from builders import codeable, patient, resource
-from ehr import ADDRESS, EHR, Postgres, issuer_table, settings
-from rich.console import Console
-from rich.table import Table
-
 from benchmark import bodies, measuring
 from benchmark.bodies import Body
 from benchmark.load import load
 from benchmark.rounds import Level, database_master, level
 from benchmark.servers import Contestant, Running, ours, production, running
+from builders import codeable, patient, resource
+from ehr import ADDRESS, EHR, Postgres, issuer_table, settings
+from rich.console import Console
+from rich.table import Table
 
 Row = dict[str, object]
 CALLS = 10  # at each latency, read from the FHIR server

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from ehr import Postgres
-
 from benchmark import bodies, measuring
 from benchmark.load import LATENCIES, Load, Target, load
 from benchmark.servers import Contestant, healthchain, log_of, ours, production, reference, running
+from ehr import Postgres
 
 CONNECTIONS = (1, 4, 16)
 WARM_S = 2

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ehr import ADDRESS, EHR, MHCDS, free_port, issuer_table, kept_in, mhcds, settings
-
 from benchmark import measuring
 from benchmark.bodies import Body
 from benchmark.load import Target
+from ehr import ADDRESS, EHR, MHCDS, free_port, issuer_table, kept_in, mhcds, settings
 
 HERE = Path(__file__).parent
 PUBLIC = "https://cds.example"

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Self
 
 import requests
-from ehr import MHCDS, Postgres
-from rich.console import Console
-
 from benchmark import bodies, measuring
 from benchmark.growth import Row, display
 from benchmark.load import Load, Target, load
 from benchmark.rounds import unstored_in
 from benchmark.servers import Contestant, Running, log_of, ours, production, running
+from ehr import MHCDS, Postgres
+from rich.console import Console
 
 SEGMENT_S = 30
 CALM, STORM = 16, 256

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from chromium import chromium
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from smart_run import Run, running
 
 from cds_service.demo_ehr.patients.people import OPENS_WITH
@@ -69,6 +69,39 @@ def test_a_card_the_app_a_form_and_the_card_that_changes(browser, run) -> None:
     expect(page.locator(".clinic a[aria-current] .word")).to_have_text("Ask")
     expect(page.locator("#written .draft")).to_have_count(1)
     expect(app_in(page).locator("h1")).to_have_text(re.compile("^Written"))
+
+
+def test_from_a_card_to_a_written_phq_9_takes_twelve_presses_and_eleven_keys(browser, run) -> None:
+    page = opened(browser, run)
+    presses = 0
+
+    def press(what: Locator) -> None:
+        nonlocal presses
+        what.click()
+        presses += 1
+
+    press(page.get_by_role("button", name="Answer a PHQ-9"))
+    form = app_in(page)
+    for place, score in enumerate([2, 2, 1, 1, 0, 1, 2, 1, 0]):
+        press(form.locator("fieldset.question").nth(place).locator("label.tile").nth(score))
+    press(form.get_by_role("button", name="Review answers"))
+    press(form.get_by_role("button", name="Write to chart"))
+    expect(form.locator("h1")).to_have_text(re.compile("^Written"))
+    assert presses == 12
+
+    form.get_by_role("button", name="Undo: mark as entered in error").click()
+    expect(form.locator("h1")).to_have_text("Undone")
+    page.get_by_role("link", name="Close and reload").click()
+    page.get_by_role("button", name="Answer a PHQ-9").focus()
+    keys = ["Enter", *"221101210", "Enter"]
+    for place, key in enumerate(keys):
+        page.keyboard.press(key)
+        if place == 0:
+            expect(app_in(page).locator("h1")).to_be_focused()
+        elif key == "0" and place == len(keys) - 2:
+            expect(app_in(page).get_by_role("button", name="Write to chart")).to_be_focused()
+    expect(app_in(page).locator("h1")).to_have_text(re.compile("^Written"))
+    assert len(keys) < presses
 
 
 def test_without_a_script_closing_the_app_shows_the_card_that_changed(browser, run) -> None:

@@ -112,13 +112,13 @@ def test_smart_091_the_app_works_in_a_frame_of_another_site(page, run, context) 
 def test_the_card_that_the_clinician_came_from_is_marked(page, run) -> None:
     frame = open_app(page, run, TOMAS)
 
-    expect(frame.get_by_text("came from this card").first).to_be_visible()
+    expect(frame.get_by_text("Opened from this card").first).to_be_visible()
 
 
 def test_smart_099_the_app_opens_in_a_window_of_its_own(page, run, context) -> None:
     open_app(page, run, TOMAS)
     with context.expect_page() as opening:
-        page.get_by_role("button", name="Open in a window").first.click()
+        page.get_by_role("button", name="Open in a new window").first.click()
     window = opening.value
 
     window.wait_for_url(re.compile(r"/smart/app/"))

@@ -15,7 +15,7 @@ HEAD = f"""# Clinical rules: charts and cards
 
 For clinicians and safety officers. A reference, made from the tables that the tests run (`tests/clinical/tables/`): each row
 is a chart that was read, judged and turned into cards. R12, R13 and R16 (when models speak, patients in care, missing data) are tested in
-`tests/unit/explanations/test_when_models_speak.py` and `tests/contract/`; R15 (England) and R17 (dismissals) are not built yet. What the discharge service makes of the same findings: decision 0013, tested in
+`tests/unit/explanations/test_when_models_speak.py` and `tests/contract/`; R17 (dismissals) in `tests/integration/test_alert_limits.py`; what an English clinician never sees (R15), in `tests/integration/test_england.py`. What the discharge service makes of the same findings: decision 0013, tested in
 `tests/integration/test_discharge.py`. Sources: [clinical-sources.md](../clinical-sources.md). "Today" is {AS_OF:%d %B %Y}, 15:00 UTC. Cards are named by topic and indicator.
 """
 

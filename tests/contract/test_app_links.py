@@ -14,6 +14,7 @@ from cds_service.cards.wire import Card, Coding, Source
 from cds_service.hooks.app_links import topic_of, with_app_links
 from cds_service.keys.data_key import new_key
 from cds_service.settings.config import default_config
+from explanations.words.language import language
 from smart_launch.settings import Registration
 
 BASE = "https://ehr.example/fhir"
@@ -93,3 +94,13 @@ def test_a_real_call_answers_with_the_link_first() -> None:
 
     assert [link["type"] for link in card["links"]] == ["smart", "absolute", "absolute"]
     assert set(card["links"][0]) == {"label", "url", "type", "appContext"}
+
+
+def test_the_link_is_labelled_in_the_language_of_its_card() -> None:
+    spanish = replace(SITE, cards=replace(SITE.cards, say=replace(language("es"), reviewed=True)))
+
+    assert linked(site=spanish)[0].links[0].label == "Abrir la vista detallada"
+    assert (
+        linked(site=replace(SITE, cards=replace(SITE.cards, say=language("es"))))[0].links[0].label
+        == "Open detailed view"
+    )

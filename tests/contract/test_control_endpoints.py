@@ -203,7 +203,7 @@ FAULTS = {
     "no JSON": (SWITCH, b"{", "expected one JSON object"),
     "no text": (SWITCH, b'{"site": "\xff"}', "expected one JSON object"),
     "a list": (SWITCH, b"[]", "nothing was changed"),
-    "a misspelt member, which would switch off all": (SWITCH, OFF | {"sevice": "depression-suicide-risk"}, "unknown field"),
+    "a misspelt member, which would switch off all": (SWITCH, OFF | {"sevice": "depression-suicide-risk"}, "unknown field"),  # codespell:ignore sevice
     "a member twice": (SWITCH, json.dumps(OFF).replace("{", '{"model": "suicidal-ideation", ', 1).encode(), "found one twice"),
     "nobody": (SWITCH, OFF | {"by": " "}, "who acts: expected one line"),
     "no reason": (SWITCH, {k: v for k, v in OFF.items() if k != "reason"}, "reason"),

@@ -82,7 +82,7 @@ def test_the_list_has_those_that_press_first_and_drills_apart_and_names_no_patie
     assert order == sorted(order)
     assert text.index("Of the last 7 days") < order[2] < text.index('id="drills"') < order[3]
     assert "Overdue" in text
-    assert "Drill: no message has arrived yet" in text
+    assert "Drill: no message delivered yet" in text
     for patient in ids:
         assert patient not in text
     assert looks(app) == []
@@ -93,8 +93,8 @@ def test_the_page_that_a_message_leads_to_shows_the_patient_the_chart_and_the_ti
 
     assert "<code>overdue 1</code>" in text
     assert 'href="https://ehr.example/chart?id=overdue%201" rel="noreferrer"' in text
-    assert "Every contact on duty has had their turn" in text
-    assert "A message to Crisis pager has not arrived: tell somebody yourself." in text
+    assert "Every contact on duty has been tried" in text
+    assert "A message to Crisis pager has not been delivered: call someone yourself." in text
     lines = re.findall(r"</span> (.*?)</li>", text)
     assert lines[0] == "Opened when mental-health-chart read the chart. Crisis pager is to be told."
     assert "Not acknowledged in time. House officer is to be told." in lines
@@ -189,7 +189,7 @@ def test_a_drill_is_about_no_patient_and_can_be_acknowledged(app, ids) -> None:
     browser = at(app, RESPONDER)
     text = browser.get(f"/governance/escalations/{ids['drill-1']}").text
 
-    assert "This is a rehearsal, about no patient." in text
+    assert "This is a rehearsal. No patient is involved." in text
     assert "drill-1" not in text
     assert "You have acknowledged it" in send(browser, ids["drill-1"], act="acknowledge").text
     assert looks(app) == []

@@ -391,7 +391,7 @@ def test_an_error_of_ours_shows_nothing_of_it(app, monkeypatch) -> None:
 
     assert answer.status_code == 500
     assert "division" not in answer.text
-    assert "It has been noted" in answer.text
+    assert "The error was logged" in answer.text
 
 
 # ---- the audit chain ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -71,7 +72,8 @@ def test_the_models_card_gives_reasons_with_value_date_and_source_and_names_what
 
     reasons = [line for line in detail.splitlines() if line.startswith(("- Raised it", "- Lowered it"))]
     assert 1 <= len(reasons) <= 8
-    assert all("`" in line for line in reasons)
+    assert all(re.search(r"\[\d+\]", line) for line in reasons)
+    assert "`Observation/" in detail.splitlines()[-1]
     assert "All other inputs, including missing ones" in detail
     assert "Not on file: " in detail
     assert "PHQ-2" in detail.partition("Not on file: ")[2]

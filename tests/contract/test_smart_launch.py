@@ -395,7 +395,14 @@ def test_smart_051_the_landing_page_is_fixed(run, visitor) -> None:
 
 @pytest.mark.parametrize(
     ("intent", "page"),
-    [("phq-9", "forms/phq-9"), ("phq-2", "forms/phq-2"), ("gad-7", ""), ("../phq-9", ""), ("//evil.example", "")],
+    [
+        ("phq-9", "forms/phq-9"),
+        ("phq-2", "forms/phq-2"),
+        ("asq", "forms/asq"),
+        ("c-ssrs", ""),
+        ("../phq-9", ""),
+        ("//evil.example", ""),
+    ],
 )
 def test_smart_068_an_intent_opens_a_form_that_we_have_and_nothing_else(run, visitor, intent: str, page: str) -> None:
     run.behave(Behaviour(extra={"intent": intent}))
@@ -604,8 +611,8 @@ def test_smart_070_the_card_that_the_launch_came_from_is_marked_for_its_own_pati
 
     own, others = (visitor.get(visitor.open(patient, context)).text for patient in (PATIENT, OTHER))
 
-    assert "came from this card" in own
-    assert "came from this card" not in others
+    assert "Opened from this card" in own
+    assert "Opened from this card" not in others
 
 
 @pytest.mark.parametrize("said", ["", "garbage", "e30.e30", {"a": 1}, "x" * 5000])
@@ -615,7 +622,7 @@ def test_smart_070_an_app_context_that_is_not_ours_changes_nothing(run, visitor,
     page = visitor.get(visitor.open())
 
     assert page.status_code == 200
-    assert "came from this card" not in page.text
+    assert "Opened from this card" not in page.text
 
 
 # ---- the session --------------------------------------------------------------------------------------------------

@@ -314,10 +314,10 @@ def test_the_page_shows_what_is_held_back_and_says_why(run) -> None:
     visitor = Visitor(run)
     page = words(visitor.get(visitor.open("stellan-brannigan")))
 
-    assert "No card of this" not in before
+    assert "No card about this" not in before
     again = shown_on + timedelta(30)
-    assert f"No card of this before {again:%-d %b %Y}, unless the data behind it change" in page
-    assert f"one was shown on {shown_on:%-d %b %Y}; only this page shows it" in page
+    assert f"No card about this before {again:%-d %b %Y} unless its data change" in page
+    assert f"one was shown on {shown_on:%-d %b %Y}. Shown on this page only" in page
 
 
 def test_a_reason_given_on_the_page_holds_the_card_back_and_the_page_repeats_it(run) -> None:
@@ -332,7 +332,7 @@ def test_a_reason_given_on_the_page_holds_the_card_back_and_the_page_repeats_it(
     again = words(visitor.get(where))
 
     assert cards(run, "hyacinth-oyelaran") == []
-    assert "you recorded “Not at this visit; ask again later”; only this page shows it" in again
+    assert "you recorded “Not at this visit; ask again later” on" in again
     (event,) = [row["event"] for row in recorded(run.store, "snooze")]
     assert (event["reason"], event["days"], event["through"]) == ("not-now", 7, "app")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -118,9 +118,8 @@ def worker(url: str, number: int) -> list[str]:
 
 
 def test_processes_that_write_at_once_fork_no_chain_and_none_waits_for_ever(store, store_url: str) -> None:
-    context = get_context("spawn")
-    with context.Pool(3) as pool:
-        used = [token for tokens in pool.starmap(worker, [(store_url, n) for n in range(3)]) for token in tokens]
+    with ProcessPoolExecutor(3, get_context("spawn")) as pool:
+        used = [token for tokens in pool.map(worker, [store_url] * 3, range(3)) for token in tokens]
 
     assert len(used) == len(set(used))
     kept = recorded(store)

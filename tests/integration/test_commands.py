@@ -291,6 +291,6 @@ def test_drift_warns_that_sample_charts_are_unlike_the_survey_and_too_few_charts
     many, few = mhcds("drift", "--as-of", "2026-11-23", *samples), mhcds("drift", "--as-of", "2026-11-23", *samples[:5])
 
     assert many.returncode == 3, many.stderr
-    assert b"inputs are unlike the mix" in many.stdout
+    assert b"inputs are unlike the training mix" in many.stdout
     assert few.returncode == 1
     assert b"at least 100 people; found 5" in few.stderr

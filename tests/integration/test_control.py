@@ -192,7 +192,7 @@ def test_a_safety_topic_leaves_a_card_that_says_that_something_was_held_back(pla
     (card,) = place.cards(POSITIVE)
     assert card["source"]["topic"]["code"] == "could-not-assess"
     assert card["summary"] == (
-        "A card on safety is held back: cards of its kind are switched off. Look in the chart; ask directly."
+        "A safety card is held back: cards of this kind are switched off. Look in the chart; ask directly."
     )
     assert "**Positive safety answer**: cards of this kind were switched off here on" in card["detail"]
     assert "988" in card["detail"], "crisis lines stay"
@@ -207,7 +207,7 @@ def test_the_card_of_a_gap_cannot_be_switched_off_unseen(place) -> None:
     place.off(topic="could-not-assess")
     gap = hook_request(prefetch={k: v for k, v in hook_request()["prefetch"].items() if k != "screening"})
     (card,) = place.call(gap).get_json()["cards"]
-    assert "cards of its kind are switched off" in card["summary"]
+    assert "cards of this kind are switched off" in card["summary"]
     assert place.last()["held_back"] == ["could-not-assess"]
 
 

@@ -72,7 +72,7 @@ def test_a_mail_holds_a_link_and_nothing_of_the_patient_whatever_other_messages_
     assert (mail["From"], mail["To"]) == ("cds@hospital.example", "ward@hospital.example")
     assert mail["Message-ID"] == f"<{ward.id}-001@hospital.example>"
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail["Subject"] == "Please look now, and acknowledge within 15 min"
+    assert mail["Subject"] == "Please look now and acknowledge within 15 min"
     text = mail.get_payload(decode=True).decode()
     assert f"https://cds.example/governance/escalations/{ward.id}" in text
     whole = mail.as_string().lower()

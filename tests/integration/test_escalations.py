@@ -175,10 +175,12 @@ def test_an_older_acknowledgement_says_nothing_of_an_answer_that_nobody_was_told
 
 def test_nothing_readable_in_the_store_names_the_patient(desk) -> None:
     site = site_of(contact("first"), content=MessageContent.INITIALS_AND_PLACE)
-    link = PatientLink(patient_id=PATIENT, server="https://ehr.example/fhir", initials="MO", place="Ward 3 West")
+    link = PatientLink(
+        patient_id="one-of-its-own", server="https://ehr.example/fhir", initials="MO", place="Ward 3 West"
+    )
     found = open_for(desk.store, KEY, site, link, assessment(acute()), NOW, service="mental-health-chart")
     everything = repr([desk.store.rows(table) for table in tables.SCHEMA.sorted_tables])
-    for text in (PATIENT, "Ward 3", "ehr.example", "c-ssrs", "C-SSRS"):
+    for text in (link.patient_id, f"Patient/{PATIENT}", "Ward 3", "ehr.example", "c-ssrs", "C-SSRS"):
         assert text not in everything.replace("MHCDS", "")
     assert desk.do(patient_of, KEY, found.id) == link
 

@@ -237,19 +237,19 @@ FAULTS = {
     "forbidden": (answering(403), errors.Refused, "refused access"),
     "not found": (answering(404, b"{}"), errors.NotFound, "not found"),
     "gone": (answering(410, b"{}"), errors.NotFound, "not found"),
-    "query refused": (answering(400, b"{}"), errors.AddressRefused, "does not answer such a query"),
+    "query refused": (answering(400, b"{}"), errors.AddressRefused, "does not support this query"),
     "redirect": (answering(307, Location="/fhir/Patient"), errors.Redirected, "redirects are not followed"),
     "not modified": (answering(304), errors.Redirected, "redirects are not followed"),
     "busy": (answering(429), errors.Busy, "too busy"),
     "busy for long": (answering(429, Retry_After="40"), errors.Busy, "too busy"),
-    "server error": (answering(500, b"<html>"), errors.ServerFailed, "answered 500"),
-    "bad gateway": (answering(502, b"<html>"), errors.GatewayFailed, "answered 502"),
-    "unavailable": (answering(503, b"", Retry_After="40"), errors.GatewayFailed, "answered 503"),
-    "gateway time-out": (answering(504), errors.GatewayFailed, "answered 504"),
-    "accepted": (answering(202), errors.NotUsable, "answered 202"),
-    "page of a portal": (answering(200, b"<html>", Content_Type="text/html"), errors.NotUsable, "media type"),
-    "XML": (answering(200, b"<Bundle/>", Content_Type="application/fhir+xml"), errors.NotUsable, "media type"),
-    "no media type": (answering(200, EMPTY, Content_Type=""), errors.NotUsable, "media type"),
+    "server error": (answering(500, b"<html>"), errors.ServerFailed, "status 500"),
+    "bad gateway": (answering(502, b"<html>"), errors.GatewayFailed, "status 502"),
+    "unavailable": (answering(503, b"", Retry_After="40"), errors.GatewayFailed, "status 503"),
+    "gateway time-out": (answering(504), errors.GatewayFailed, "status 504"),
+    "accepted": (answering(202), errors.NotUsable, "status 202"),
+    "page of a portal": (answering(200, b"<html>", Content_Type="text/html"), errors.NotUsable, "was not application/fhir+json"),
+    "XML": (answering(200, b"<Bundle/>", Content_Type="application/fhir+xml"), errors.NotUsable, "was not application/fhir+json"),
+    "no media type": (answering(200, EMPTY, Content_Type=""), errors.NotUsable, "was not application/fhir+json"),
     "STU3": (answering(200, EMPTY, Content_Type="application/fhir+json; fhirVersion=3.0"), errors.NotUsable, "FHIR version"),
     "truncated JSON": (answering(200, EMPTY[:20]), errors.NotUsable, "not FHIR"),
     "garbage": (answering(200, b"\xff\xfe\x00garbage"), errors.NotUsable, "not FHIR"),
@@ -387,7 +387,7 @@ def test_cdsh_100_111_216_a_server_that_does_not_answer_in_time_is_said_within_t
     failed = call(server, who, site(budget_s=0.7))
     given_up.set()
 
-    assert "Not read: conditions (the chart did not answer in time)" in gap_said(failed)
+    assert "Not read: conditions (the EHR did not answer in time)" in gap_said(failed)
     assert time.monotonic() - begun < 50, "the server would have hung for a minute"
 
 
@@ -461,13 +461,13 @@ LATER_PAGES = {
     "null": (None, None, "not where"),
     "not there": (SECOND, answering(404), "not found"),
     "gone": (SECOND, answering(410), "not found"),
-    "refused as a query": (SECOND, answering(400, b"{}"), "does not answer such a query"),
+    "refused as a query": (SECOND, answering(400, b"{}"), "does not support this query"),
     "forbidden": (SECOND, answering(403), "refused access"),
     "moved": (SECOND, answering(307, Location="/fhir/x"), "redirects"),
     "busy": (SECOND, answering(429), "too busy"),
-    "a server error": (SECOND, answering(500), "answered 500"),
-    "a bad gateway": (SECOND, answering(502), "answered 502"),
-    "of another media type": (SECOND, answering(200, b"<html>", Content_Type="text/html"), "media type"),
+    "a server error": (SECOND, answering(500), "status 500"),
+    "a bad gateway": (SECOND, answering(502), "status 502"),
+    "of another media type": (SECOND, answering(200, b"<html>", Content_Type="text/html"), "was not application/fhir+json"),
     "no FHIR": (SECOND, answering(200, b"null"), "not FHIR"),
     "an error report": (SECOND, answering(200, b'{"resourceType":"OperationOutcome"}'), "error report"),
     "half a page": (SECOND, cutting_short(EMPTY), "dropped the connection"),
@@ -610,7 +610,7 @@ def test_a_later_page_fails_in_a_plainer_form_and_hides_nothing(server) -> None:
     got = call(server, who)
 
     assert topics(got) == UNSURE
-    assert "answered 500" in _reason(got)
+    assert "status 500" in _reason(got)
 
 
 def test_cdsh_077_a_first_page_that_was_sent_and_one_that_was_read_are_put_together_once(server) -> None:
@@ -775,7 +775,7 @@ def test_cdsh_101_a_token_that_the_server_does_not_know_is_refused_by_it_and_sai
     refused = call(server, who, fhirAuthorization=stale)
 
     assert refused.status_code == 412
-    assert "conditions: the chart refused access" in refused.get_data(as_text=True)
+    assert "conditions: the EHR refused access" in refused.get_data(as_text=True)
     assert "of-yesterday" not in refused.get_data(as_text=True)
 
 
@@ -1034,7 +1034,7 @@ def test_another_patient_from_the_server_is_said(server) -> None:
     who, other = server.load(patient()), server.load(patient())
     server.fail("Patient/", upstream=lambda path: path.replace(who, other))
 
-    assert "Not read: patient details (the chart answered with another patient)" in gap_said(call(server, who))
+    assert "Not read: patient details (the EHR returned another patient)" in gap_said(call(server, who))
 
 
 def test_cdsh_077_a_first_page_that_was_sent_is_completed_from_the_server(server) -> None:

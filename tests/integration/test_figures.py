@@ -15,6 +15,7 @@ from hook_calls import POSITIVE, client_of, topics
 from cds_service.burden.figures import Durations, durations, figures
 from cds_service.burden.on_record import Window
 from cds_service.settings.sites import SiteConfig
+from cds_service.storage.app_store import AppRows
 from cds_service.storage.calls import AnswerRow, CardRow
 from cds_service.storage.chain import AuditKind, NewEvent, append
 from cds_service.storage.opening import open_store
@@ -254,6 +255,23 @@ def test_an_answer_as_a_call_records_it_is_counted(tmp_path) -> None:
     assert (cell.topic, cell.shown, cell.waiting) == ("positive-safety-answer", 1, 1)
 
 
+def learned(store, at: datetime, user: str | None) -> None:
+    event = {"what": "learned", "site": "north", "edition": "1", "user": user}
+    AppRows(store).record(at.isoformat(), event)
+
+
+def test_whoever_read_the_module_is_counted_by_month_and_user(store) -> None:
+    begin = datetime(2026, 11, 2, 15, tzinfo=UTC)
+    for days, user in ((0, "u1"), (1, "u1"), (2, "u2"), (3, None), (-5, "u1"), (-60, "u3")):
+        learned(store, begin + timedelta(days=days), user)
+    sent(store, "c1", begin)
+
+    found = figures(store, [NORTH], ALL, NOW)
+
+    assert [(one.month, one.read, one.users) for one in found.education] == [("2026-10", 1, 1), ("2026-11", 4, 2)]
+    assert sum(cell.shown for cell in found.cards) == 1
+
+
 def test_the_command_prints_the_cells_as_a_table_and_as_json(tmp_path) -> None:
     url = f"sqlite:///{tmp_path}/mhcds.db"
     folder = settings(tmp_path, service=kept_in(url, tmp_path))
@@ -262,6 +280,7 @@ def test_the_command_prints_the_cells_as_a_table_and_as_json(tmp_path) -> None:
     now = datetime.now(UTC)
     sent(store, "c1", now - timedelta(minutes=30))
     said(store, "c1", "overridden", now - timedelta(minutes=29), "patient-declined")
+    learned(store, now, "u1")
     store.close()
 
     table = mhcds("figures", "--config", str(folder))
@@ -272,6 +291,8 @@ def test_the_command_prints_the_cells_as_a_table_and_as_json(tmp_path) -> None:
     assert table.stdout.splitlines()[1:] == [
         "  1 shown: 0 accepted, 1 overridden (patient-declined 1), 0 ignored, 0 waiting; 0 of them repeated",
         "  0 held back; to act: none",
+        f"north, {now:%Y-%m}, the module for clinicians",
+        "  read 1 times, by 1 users",
     ]
     (cell,) = json.loads(plain.stdout)["cards"]
     assert (cell["shown"], cell["overridden"], cell["reasons"]) == (1, 1, {"patient-declined": 1})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
+from builders import patient
 from form_desk import ADDRESS, Desk, desks
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from fhir_adapters.writing.questionnaires import form
+from fhir_adapters.writing.questionnaires import FORMS, form
 
 QUESTIONS = form("phq-9").questions
 
@@ -76,9 +78,10 @@ def test_a_form_gets_into_the_chart_and_out_of_it_without_a_script(browser, desk
     page.get_by_role("button", name="Write to chart").click()
     expect(page.locator("h1")).to_have_text("Written to the chart")
     assert len(desk.stored()) == 11
+    expect(page.get_by_role("link", name="Start ASQ")).to_have_attribute("href", re.compile("/forms/asq$"))
 
     page.get_by_role("button", name="Undo: mark as entered in error").click()
-    expect(page.locator("h1")).to_have_text("Taken back")
+    expect(page.locator("h1")).to_have_text("Undone")
     assert {r["status"] for r in desk.stored()} == {"entered-in-error"}
 
 
@@ -103,37 +106,138 @@ def test_answers_can_be_changed_and_a_draft_task_is_three_presses(browser, desk_
     assert [r["resourceType"] for r in desk.stored()] == ["Task", "ServiceRequest"]
 
 
-@pytest.mark.parametrize("width", [320, 400, 1100])
-def test_nothing_of_a_form_is_wider_than_its_window(browser, desk_of, width: int) -> None:
+def test_the_asq_asks_of_acuity_only_after_a_yes_or_a_refusal_and_says_the_steps_at_once(browser, desk_of) -> None:
     desk = desk_of()
+    page = opened(browser, desk, "forms/asq")
+    acuity, steps = page.locator("#q-acuity"), page.locator(".help-now .finding")
+    expect(page.get_by_text("Ask the patient:")).to_be_visible()
 
-    for path in ("forms/phq-9", "forms/phq-2", "tasks/new"):
-        page = opened(browser, desk, path, scripts=True, width=width)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for choice, asked in (("2", False), ("1", True), ("2", False), ("declined", True)):
+        page.check(f"#q-q3-{choice}")
+        expect(acuity).to_be_visible(visible=asked)
+        expect(steps).to_be_visible(visible=asked)
+    expect(steps).to_contain_text("Ask the acuity question now")
+    for item in ("q1", "q2", "q4"):
+        page.check(f"#q-{item}-2")
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("#errors")).to_contain_text("Question 5 is not answered yet")
+    page.check("#q-acuity-1")
+    page.get_by_role("button", name="Review answers").click()
+
+    expect(page.locator(".finding.acute")).to_contain_text("ASQ: acute positive screen")
+    expect(page.locator(".finding.acute")).to_contain_text("Stay with the patient")
+    expect(page.get_by_role("link", name="NIMH ASQ Toolkit")).to_be_visible()
+    page.get_by_role("button", name="Write to chart").click()
+    expect(page.locator("h1")).to_have_text("Written to the chart")
+    expect(page.locator("main")).to_contain_text("Stay with the patient")
+    (response,) = desk.stored()
+    asked = ["q1", "q2", "q3", "q4", "acuity"]
+    assert [item["linkId"] for item in response["item"]] == [f"mental-health-cds/asq/{item}" for item in asked]
 
 
-def test_nine_digits_fill_the_form_and_only_where_a_question_is_in_focus(browser, desk_of) -> None:
+def test_four_times_no_ends_the_asq_and_the_epds_shows_the_steps_for_its_tenth(browser, desk_of) -> None:
+    desk = desk_of()
+    page = opened(browser, desk, "forms/asq")
+    for item in ("q1", "q2", "q3", "q4"):
+        page.check(f"#q-{item}-2")
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("main")).to_contain_text("ASQ: no to all four questions. That does not rule out risk")
+    expect(page.get_by_role("row", name="5. Are you having")).to_contain_text("Not asked")
+
+    page.goto(f"{ADDRESS}/smart/app/{desk.launch}/forms/epds")
+    for number in range(1, 10):
+        page.check(f"#q-item{number}-1")
+    expect(page.locator(".help-now .finding")).to_be_hidden()
+    page.check("#q-item10-3")
+    expect(page.locator(".help-now .finding")).to_contain_text("EPDS item 10")
+    page.get_by_role("button", name="Review answers").click()
+    expect(page.locator("main")).to_contain_text("EPDS total 19 of 30")  # six of nine list the worst answer first
+    expect(page.locator(".finding.warning")).to_contain_text("EPDS item 10: 1 of 3, hardly ever")
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_the_audit_c_asks_on_after_any_answer_but_never(browser, desk_of, scripts: bool) -> None:
+    page = opened(browser, desk_of(), "forms/audit-c", scripts=scripts)
+    drinks, count = page.locator("fieldset", has_text="on a typical day"), page.locator(".count")
+    for choice, asked in (("1", False), ("2", True), ("declined", True), ("5", True)):
+        page.check(f"#q-68518-0-{choice}")
+        expect(drinks).to_be_visible(visible=asked)
+        if scripts:
+            expect(count).to_contain_text("of 3 answered" if asked else "1 of 1 answered")
+    page.check("#q-68519-8-3")
+    page.check("#q-68518-0-1")
+    page.get_by_role("button", name="Review answers").click()
+
+    expect(page.locator("main")).to_contain_text("AUDIT-C total 0 of 12")
+    expect(page.get_by_role("row", name="2. How many")).to_contain_text("Not asked")
+    expect(page.get_by_role("row", name="2. How many")).not_to_contain_text("5 or 6")
+
+
+def test_a_form_is_in_the_patients_language_and_reviewed_in_the_clinicians(browser, desk_of) -> None:
+    spanish = {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es-MX"}]}, "preferred": True}
+    desk = desk_of(patient(communication=[spanish]))
+    page = opened(browser, desk, "forms/phq-9", scripts=True)
+    expect(page.get_by_text("Pensamientos de que estaría mejor")).to_be_visible()
+
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_text("Thoughts that you would be better off dead")).to_be_visible()
+    page.get_by_role("link", name="español").click()
+    expect(page.get_by_text("Pensamientos de que estaría mejor")).to_be_visible()
+    expect(page.locator("h1")).to_be_focused()
+    for digit in "000000000":
+        page.keyboard.press(digit)
+    expect(page.get_by_text("Asked in: Spanish")).to_be_visible()
+    expect(page.get_by_role("row", name="1. Little interest")).to_contain_text("Not at all")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Written to the chart")
+    response = next(each for each in desk.stored() if each["resourceType"] == "QuestionnaireResponse")
+    assert (response["language"], response["item"][0]["text"]) == ("es", "Poco interés o placer en hacer cosas")
+
+
+def test_nothing_of_a_form_is_wider_than_its_window(browser, desk_of) -> None:
+    desk = desk_of()
+    page = opened(browser, desk, "tasks/new", scripts=True)
+
+    for path in (*(f"forms/{name}" for name in FORMS), "tasks/new"):
+        page.goto(f"{ADDRESS}/smart/app/{desk.launch}/{path}")
+        for width in (320, 400, 1100):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_nine_digits_lead_to_the_review_and_enter_writes(browser, desk_of) -> None:
     desk = desk_of()
     page = opened(browser, desk, "forms/phq-9", scripts=True)
-    expect(page.get_by_text("Keys 0 to 3 answer a question")).to_be_visible()
+    expect(page.get_by_text("Press 0 to 3 to answer")).to_be_visible()
+    expect(page.locator("h1")).to_be_focused()
 
-    page.keyboard.press("2")  # the heading has the focus
-    expect(page.locator(":checked")).to_have_count(0)
-    page.keyboard.press("Tab")
-    for digit in "210321030":
+    for digit in "21032103":
         page.keyboard.press(digit)
-    assert [page.locator(f"#q-{q.code} :checked").get_attribute("value") for q in QUESTIONS[:9]] == [
-        q.options[int(digit)].code for q, digit in zip(QUESTIONS, "210321030", strict=False)
+    assert [page.locator(f"#q-{q.code} :checked").get_attribute("value") for q in QUESTIONS[:8]] == [
+        q.options[int(digit)].code for q, digit in zip(QUESTIONS, "21032103", strict=False)
     ]
-    expect(page.locator("#q-69722-7-1")).to_be_focused()
-    expect(page.locator("#q-69722-7-1")).not_to_be_checked()
+    expect(page.locator("#q-44260-8-1")).to_be_focused()
     for other in ("4", "9", "a", "Control+1", "Alt+1"):
         page.keyboard.press(other)
-    expect(page.locator(":checked")).to_have_count(9)
+    expect(page.locator(":checked")).to_have_count(8)
 
-    page.keyboard.press("Enter")
-    expect(page.locator("h1")).to_be_focused()
+    page.keyboard.press("0")
     expect(page.get_by_text("PHQ-9 total 12 of 27, moderate")).to_be_visible()
+    expect(page.get_by_role("button", name="Write to chart")).to_be_focused()
+    # With any problem, the review still puts the question on difficulty.
+    page.check("#q-69722-7-2")
+    page.get_by_role("button", name="Write to chart").press("Enter")
+    expect(page.locator("h1")).to_have_text("Written to the chart")
+    assert len(desk.stored()) == 12
+
+
+def test_digits_do_nothing_away_from_the_questions_and_their_heading(browser, desk_of) -> None:
+    page = opened(browser, desk_of(), "forms/phq-9", scripts=True)
+
+    page.get_by_role("link", name="Leave without saving").focus()
+    page.keyboard.press("2")
+
+    expect(page.locator(":checked")).to_have_count(0)
 
 
 def test_a_digit_that_brings_up_the_steps_stays_with_them_and_can_be_changed(browser, desk_of) -> None:
@@ -185,7 +289,7 @@ def test_the_form_is_short_on_a_telephone_and_a_table_from_600_px_on(browser, de
     desk = desk_of()
     page = opened(browser, desk, "forms/phq-9", scripts=True)
     expect(page.locator(".count")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollHeight") <= 2200
+    assert page.evaluate("document.documentElement.scrollHeight") <= 2225
 
     page = opened(browser, desk, "forms/phq-9", width=700)
     assert page.evaluate("document.documentElement.scrollHeight") <= 1300
@@ -238,7 +342,7 @@ def test_where_nothing_may_be_copied_the_text_is_selected(browser, desk_of) -> N
 
     page.get_by_role("button", name="Copy to note").click()
 
-    expect(page.get_by_text("Selected; copy it with the keyboard")).to_be_visible()
+    expect(page.get_by_text("Selected: copy it with the keyboard")).to_be_visible()
     assert "item 9" in page.evaluate("getSelection().toString()")
 
 

@@ -19,6 +19,8 @@ from cds_service.errors import StoreUnavailable
 from cds_service.storage.app_store import AppRows
 from fhir_adapters.writing.drafts import CSSRS
 from fhir_adapters.writing.questionnaires import form
+from models.rules.findings import Kind, Topic
+from models.rules.safety_rules import apply_safety_rules
 from smart_launch.chart.reading import read_chart
 from smart_launch.errors import EhrFailed
 from smart_launch.forms import entry, result
@@ -63,7 +65,7 @@ def test_a_form_goes_into_the_chart_in_three_steps_and_can_be_undone(desk_of) ->
     desk = desk_of()
     review = desk.post("forms/phq-9", PHQ9)
     assert "PHQ-9 total 8 of 27, mild One form with 10 answers" in words(review)
-    assert "Signed as you, the practitioner" in words(review) and "Practitioner/doc" not in words(review)
+    assert "Signed as you, with your EHR sign-in" in words(review) and "Practitioner/doc" not in words(review)
     assert desk.stored() == []
 
     done = desk.post("forms/phq-9/write", hidden(review))
@@ -81,7 +83,7 @@ def test_a_form_goes_into_the_chart_in_three_steps_and_can_be_undone(desk_of) ->
     assert "Written to the chart" in words(desk.get(f"written/{submission}"))
     who = hidden(review)["who"]
     undone = desk.post(f"written/{submission}/undo", {"who": who})
-    assert undone.status_code == 200 and "Taken back" in words(undone)
+    assert undone.status_code == 200 and "Undone" in words(undone)
     assert {r["status"] for r in desk.stored()} == {"entered-in-error"}
 
 
@@ -159,6 +161,16 @@ def test_item_9_brings_the_steps_on_review_and_on_the_page_after_it(desk_of, nin
     assert ("no total" in words(review)) is (nine == "declined")
 
 
+def test_the_steps_name_the_crisis_line_in_the_patients_language_on_every_page_of_a_form(desk_of) -> None:
+    spanish = {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "es-MX"}]}}
+    desk = desk_of(patient(communication=[spanish]), scopes=READING)
+    answers = said("phq-9", *[0] * 8, 1)
+    review = desk.post("forms/phq-9", answers)
+
+    for page in (desk.get("forms/phq-9"), review, desk.post("forms/phq-9/write", hidden(review))):
+        assert "988 Lifeline in Spanish, call 988, then press 2" in words(page)
+
+
 def test_without_item_9_the_steps_are_not_on_the_review_page(desk_of) -> None:
     assert "988" not in words(desk_of().post("forms/phq-9", PHQ9))
 
@@ -217,9 +229,9 @@ def test_a_partial_failure_says_which_and_the_next_press_writes_the_rest(desk_of
     half = desk.post("forms/phq-9/write", carried)
 
     assert half.status_code == 502
-    assert "Part of it is in the chart" in words(half) and "The chart refused it" in words(half)
+    assert "Only part of it is in the chart" in words(half) and "The EHR rejected it" in words(half)
     missing, there = words(half).split("Not in the chart")[1].split("Sources")
-    assert "The total" in missing and "The form with every answer" in there and "<details open>" in half.text
+    assert "The total" in missing and "The completed form" in there and "<details open>" in half.text
     server.reset()
     rest = hidden(half)
     assert rest == carried
@@ -245,7 +257,7 @@ def test_a_store_that_fails_after_the_chart_took_the_form_leaves_no_second_one(d
 
     assert failed.status_code == 503
     assert 'data-page="in-doubt"' in failed.get_data(as_text=True)
-    assert "Look in the chart before you enter it again" in words(failed)
+    assert "Check the chart before you enter it again" in words(failed)
     assert again.status_code == 200
     assert len(desk.stored()) == 12
 
@@ -313,7 +325,7 @@ def test_a_submission_of_another_launch_is_not_shown_and_not_undone(desk_of) -> 
     assert "entered-in-error" not in {r["status"] for r in desk.stored()}
     # The same id in another launch is another submission, and the patient's mark is of the first launch.
     page = other.post("forms/phq-9/write", carried)
-    assert page.status_code == 502 and "no longer those that the page showed" in words(page)
+    assert page.status_code == 502 and "have changed since this page was shown" in words(page)
     assert len(desk.stored()) == 12
 
 
@@ -324,7 +336,7 @@ def test_smart_072_a_patient_who_changed_since_the_page_was_shown_stops_the_writ
 
     page = desk.post("forms/phq-9/write", carried)
 
-    assert page.status_code == 502 and "no longer those that the page showed" in words(page)
+    assert page.status_code == 502 and "have changed since this page was shown" in words(page)
     assert server.writes() == []
 
 
@@ -342,8 +354,8 @@ def test_smart_072_another_patient_sent_by_the_server_is_not_believed(desk_of, s
     ("who", "status", "text"),
     [
         ({"birthDate": "2009-01-15"}, 200, "use the PHQ-9M in the chart"),
-        ({"deceasedBoolean": True}, 200, "the patient has died"),
-        ({"deceasedDateTime": "2026-01-01"}, 200, "the patient has died"),
+        ({"deceasedBoolean": True}, 200, "recorded as deceased"),
+        ({"deceasedDateTime": "2026-01-01"}, 200, "recorded as deceased"),
         ({"birthDate": None}, 200, "Question"),
     ],
 )
@@ -366,14 +378,14 @@ def test_smart_042_without_the_right_to_write_the_form_none_is_offered(desk_of, 
     desk = desk_of(scopes=("patient/Patient.rs", *allowed))
 
     for page in (desk.get("forms/phq-9"), desk.post("forms/phq-9", PHQ9)):
-        assert "did not allow this app to write" in words(page)
+        assert "does not allow this app to write" in words(page)
 
 
 def test_a_site_that_wants_no_writing_has_none(desk_of) -> None:
     desk = desk_of(write_back=False)
 
-    assert "did not allow this app to write" in words(desk.get("forms/phq-9"))
-    assert "did not allow this app to write" in words(desk.get("tasks/new"))
+    assert "does not allow this app to write" in words(desk.get("forms/phq-9"))
+    assert "does not allow this app to write" in words(desk.get("tasks/new"))
 
 
 def test_without_the_right_to_write_observations_the_form_goes_in_alone(desk_of) -> None:
@@ -396,10 +408,10 @@ def test_smart_076_whoever_is_not_known_as_a_practitioner_writes_nothing(desk_of
         desk.get("tasks/new"),
         desk.post("tasks", {"days": "7"}),
     ):
-        assert page.status_code == 200 and "which practitioner you are" in words(page)
+        assert page.status_code == 200 and "did not say who you are" in words(page)
     known = {"submission": "x" * 43, "at": str(int(AS_OF.timestamp())), "who": "0" * 32}
-    assert "which practitioner you are" in words(desk.post("forms/phq-9/write", PHQ9 | known))
-    assert "which practitioner you are" in words(desk.post("tasks/write", {"days": "7"} | known))
+    assert "did not say who you are" in words(desk.post("forms/phq-9/write", PHQ9 | known))
+    assert "did not say who you are" in words(desk.post("tasks/write", {"days": "7"} | known))
     assert desk.server.writes() == []
 
 
@@ -436,7 +448,7 @@ def test_undo_is_offered_for_ten_minutes_where_the_server_lets_us(desk_of) -> No
     desk.clock[0] += timedelta(minutes=10, seconds=1)
 
     later = desk.get(f"written/{carried['submission']}")
-    assert "Undo" not in words(later) and "in the chart itself" in words(later)
+    assert "Undo" not in words(later) and "mark it as entered in error in the chart" in words(later)
     refused = desk.post(f"written/{carried['submission']}/undo", {"who": carried["who"]})
     assert refused.status_code == 502 and "too late" in words(refused)
     assert "entered-in-error" not in {r["status"] for r in desk.stored()}
@@ -444,7 +456,7 @@ def test_undo_is_offered_for_ten_minutes_where_the_server_lets_us(desk_of) -> No
 
 def test_forms_that_are_not_ours_and_submissions_that_never_were_have_no_page(desk_of) -> None:
     desk = desk_of()
-    for path in ("forms/gad-7", "forms/phq-9m", "written/" + "x" * 43, "written/x"):
+    for path in ("forms/c-ssrs", "forms/phq-9m", "written/" + "x" * 43, "written/x"):
         assert desk.get(path).status_code == 404
     assert desk.post("written/" + "x" * 43 + "/undo").status_code == 404
 
@@ -575,7 +587,8 @@ def test_forged_choices_are_refused(desk_of, fields: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "text"), [({"birthDate": "2011-01-15"}, "Within 7 days"), ({"deceasedBoolean": True}, "has died")]
+    ("who", "text"),
+    [({"birthDate": "2011-01-15"}, "Within 7 days"), ({"deceasedBoolean": True}, "recorded as deceased")],
 )
 def test_a_minor_can_be_followed_up_and_somebody_who_died_cannot(desk_of, who: dict, text: str) -> None:
     assert text in words(desk_of(patient() | who).get("tasks/new"))
@@ -642,7 +655,7 @@ def test_a_chart_that_does_not_give_the_form_back_yet_leaves_what_was_written(de
     done = desk.post("forms/phq-9/write", carried)
 
     assert done.status_code == 200 and "Written to the chart" in words(done)
-    assert "PHQ-9 total 1 of 27, minimal" in words(done) and "the summary may not show it yet" in words(done)
+    assert "PHQ-9 total 1 of 27, minimal" in words(done) and "the summary may not show this result yet" in words(done)
     assert "988" in words(done) and "ext. 4410 (set by this site)" in words(done)
     (known,) = (event["measured"] for event in events(desk, "measured"))
     assert [(r["outcome"], r["positive"]) for r in known] == [("depression", False), ("suicidal-ideation", True)]
@@ -740,3 +753,69 @@ def test_steps_since_are_not_read_without_the_right_and_found_with_it(desk_of) -
     assert "care plans" not in without and "appointments" not in without
     assert "On file since: safety plan, 23 Nov 2026" in found
     assert "None found since: suicide risk assessment; follow-up appointment." in found
+
+
+# The places of the chosen answers; what is found in the chart afterwards: kinds, and topics as the card has them.
+WRITTEN = (
+    ("phq-9", (1, 1, 1, 1, 1, 1, 1, 1, 1), {Kind.SELF_HARM_ITEM}, Topic.POSITIVE_SAFETY_ANSWER),
+    ("gad-7", (3,) * 7, set(), None),
+    ("audit-c", (4, 4, 4), set(), None),
+    ("asq", (1, 1, 0, 1, 0), {Kind.ASQ}, Topic.ACUTE_SAFETY),
+    ("asq", (1, 1, 0, 1, 1), {Kind.ASQ}, Topic.POSITIVE_SAFETY_ANSWER),
+    ("asq", (1, 1, 1, "declined", 1), {Kind.DECLINED_ANSWER}, Topic.POSITIVE_SAFETY_ANSWER),
+    ("asq", (1, 1, 1, 1), set(), None),
+    (
+        "epds",
+        (0, 0, 0, 0, 0, 0, 0, 0, 0, 2),
+        {Kind.SELF_HARM_ITEM, Kind.DEPRESSION_TOTAL},
+        Topic.POSITIVE_SAFETY_ANSWER,
+    ),
+    ("epds", (0, 0, 3, 0, 3, 3, 3, 3, 3, 3), set(), None),
+)
+
+
+@pytest.mark.parametrize(("name", "places", "kinds", "topic"), WRITTEN)
+def test_each_form_goes_through_a_real_server_and_comes_back_as_the_right_finding(
+    desk_of, name: str, places: tuple, kinds: set, topic: Topic | None
+) -> None:
+    desk = desk_of()
+    page = desk.post(f"forms/{name}", said(name, *places))
+    assert page.status_code == 200, words(page)
+
+    page = desk.post(f"forms/{name}/write", hidden(page))
+
+    assert "Written to the chart" in words(page)
+    record = record_of(*desk.stored(), who=patient(id=desk.who))
+    assert not record.anomalies
+    assert not record.unreadable
+    (read,) = record.administrations
+    assert read.instrument.value == name
+    findings = list(apply_safety_rules(record).findings)
+    assert {finding.kind for finding in findings} == kinds
+    assert (findings[0].topic if findings else None) is topic
+
+
+@pytest.mark.parametrize(("age", "asked"), [(7, False), (8, True), (17, True)])
+def test_an_asq_is_for_people_from_eight_years_on_and_the_others_for_adults(desk_of, age: int, asked: bool) -> None:
+    desk = desk_of(patient(birthDate=f"{AS_OF.year - age}-01-15"))
+
+    asq = words(desk.get("forms/asq"))
+    assert ("Have you ever tried" in asq, "This ASQ is for people aged 8 and over" in asq) == (asked, not asked)
+    assert "This GAD-7 is for people aged 18 and over" in words(desk.get("forms/gad-7"))
+    assert "use the PHQ-9M" in words(desk.get("forms/phq-9"))
+
+
+def test_england_has_neither_a_suicide_screen_nor_a_band(desk_of) -> None:
+    desk = desk_of(region="GB-ENG")
+
+    assert "guidance in this region advises against such tools" in words(desk.get("forms/asq"))
+    assert "Start ASQ" not in words(desk.get(""))
+    for name, places in (("phq-9", (1,) * 9), ("epds", (0,) * 10)):
+        for page in (desk.get(f"forms/{name}"), desk.post(f"forms/{name}", said(name, *places))):
+            assert "Ask directly; offer a psychosocial assessment (NICE NG225)" in words(page)
+            assert "ASQ" not in words(page)
+            assert "C-SSRS" not in words(page)
+    assert "complete the PHQ-9" not in words(desk.post("forms/phq-2", said("phq-2", 3, 3)))
+    review = words(desk.post("forms/gad-7", said("gad-7", *[1] * 7)))
+    assert "GAD-7 total 7 of 21" in review
+    assert "mild" not in review

@@ -367,7 +367,7 @@ def test_cdsh_041_another_version_is_unreadable_and_says_so(what: str) -> None:
     record = record_of(VERSIONS[what])
 
     (entry,) = record.unreadable
-    assert gap_words(entry.reason, language()).startswith("unreadable version")
+    assert gap_words(entry.reason, language()).startswith("it looks like FHIR")
     assert what.split(maxsplit=1)[0] in entry.reason.detail
     assert [c.source.topic.code for c in cards_of(record)] == ["could-not-assess"]
 

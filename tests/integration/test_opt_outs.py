@@ -292,9 +292,9 @@ def test_a_page_of_the_app_reads_nothing_from_the_next_view_on() -> None:
 
         after = browser.get(page).text
 
-    assert "The patient has chosen not to have this used." not in before
-    assert "The patient has chosen not to have this used." in after
-    assert "Nothing of the chart was read." in after
+    assert "The patient has opted out of this service." not in before
+    assert "The patient has opted out of this service." in after
+    assert "The chart was not read." in after
     assert "PHQ-9" in before
     assert "PHQ-9" not in after
 

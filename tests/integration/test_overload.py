@@ -93,7 +93,7 @@ def test_an_acute_answer_is_answered_and_on_record_while_no_slot_is_free(full: F
     assert answer.status_code == 200
     cards = {card["source"]["topic"]["code"]: card for card in answer.json()["cards"]}
     assert cards["acute-safety"]["indicator"] == "critical"
-    assert "not read because too many calls came at once" in cards["could-not-assess"]["detail"]
+    assert "not read because too many calls came in at once" in cards["could-not-assess"]["detail"]
     assert [(e["status"], e["topics"]) for e in full.events()] == [(200, [*cards])]
     assert full.post(with_server(full.server, ACUTE), headers).status_code == 401, "its token is used"
 

@@ -295,4 +295,4 @@ def test_cdsh_085_another_patients_resource_of_the_same_id_takes_no_ones_place(u
     for order in ((own, foreign), (foreign, own)):
         (card,) = post(chart(*order)).get_json()["cards"]
         assert card["source"]["topic"]["code"] == "acute-safety"
-        assert "of another patient" in card["detail"]
+        assert "for another patient" in card["detail"]

@@ -390,6 +390,7 @@ class FhirHost(ThreadingHTTPServer):
     """A FHIR server that answers nothing until it is told; `asked` are the paths."""
 
     daemon_threads = True
+    request_queue_size = 100  # with the usual five, connections that come at once are refused on a busy machine
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Waiting)

@@ -91,8 +91,8 @@ def test_a_medicine_that_has_ended_is_under_the_trend_and_not_among_the_medicine
         server.fail("MedicationRequest", answering(403))
         refused = visitor.get(visitor.open(who)).text
 
-    assert "Fluoxetine 20 mg from 24 September 2026 to 3 November 2026, now over" in page
-    assert "No active medicine was found in what was read." in page
+    assert "Fluoxetine 20 mg from 24 September 2026 to 3 November 2026, ended" in page
+    assert "No active medicines found in the records read." in page
     assert "medicines that have ended" in refused
 
 

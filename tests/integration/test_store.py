@@ -684,8 +684,8 @@ def test_answers_that_reached_only_the_log_are_put_into_the_store_once(
     first, again = (mhcds("db", "replay", "--config", str(app.folder), str(log)) for _ in range(2))
 
     assert (first.stdout, again.stdout) == (
-        "2 answers added, 0 were in the store already.\n",
-        "0 answers added, 2 were in the store already.\n",
+        "2 answers added, 0 were already in the store.\n",
+        "0 answers added, 2 were already in the store.\n",
     ), first.stderr
     names = ["before", "away", "away-too"]
     assert on_record(app, *names) == names

@@ -175,6 +175,6 @@ def test_an_export_of_drawn_units_names_nobody_and_verify_ends_with_1_where_an_a
 
 
 def test_a_trial_that_is_not_there_is_said_so(folder: Path) -> None:
-    said = run("analyse", "--config", folder, "--trial", "knwon", code=1)
+    said = run("analyse", "--config", folder, "--trial", "knwon", code=1)  # codespell:ignore knwon
 
-    assert "--trial: expected one of known; found knwon" in said
+    assert "--trial: expected one of known; found knwon" in said  # codespell:ignore knwon

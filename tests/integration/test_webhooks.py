@@ -312,6 +312,7 @@ def test_the_service_sends_by_itself_and_its_metrics_say_what_waits(store_url, s
     name = opened(store, Clock())
     with served(folder, "--workers", "2", port=port) as found:
         until(lambda: waiting(found) > 0)
+        until(lambda: any('"webhook-failed"' in line for line in found.lines()))
         assert found.get("/health/ready").status_code == 200
         receiver.answers = lambda _message: 200
         until(lambda: receiver.got)

@@ -225,7 +225,7 @@ def test_r11_entries_of_others_in_a_search_that_says_it_was_for_all_are_no_anoma
 
     assert [(a.flaw, a.count) for a in record.anomalies] == [(flaw, 1)]
     assert topics(record) == ACUTE
-    assert ("1 entry of another patient" in cards_of(record)[0].detail) is (flaw is Flaw.OF_OTHERS)
+    assert ("1 entry for another patient" in cards_of(record)[0].detail) is (flaw is Flaw.OF_OTHERS)
 
 
 def test_r11_a_batch_of_searches_goes_by_the_link_of_each() -> None:
@@ -266,11 +266,11 @@ def test_an_empty_search_for_another_patient_is_not_answered_by_silence() -> Non
 
 # ---- what the app alone reads ----
 
-ANOTHERS = {"subject": {"reference": "Patient/p2"}}
+OF_ANOTHER = {"subject": {"reference": "Patient/p2"}}
 BESIDE = {
-    "another's safety plan": care_plan("today") | ANOTHERS,
+    "another's safety plan": care_plan("today") | OF_ANOTHER,
     "another's appointment": resource("Appointment", status="booked", participant=[{"actor": {"reference": "Patient/p2"}}]),
-    "another's medicine": resource("MedicationRequest", status="stopped", intent="order") | ANOTHERS,
+    "another's medicine": resource("MedicationRequest", status="stopped", intent="order") | OF_ANOTHER,
     "a safety plan that cannot be read": resource("CarePlan", status=5),
     "a medicine that cannot be read": resource("MedicationRequest", status="stopped", intent=7),
     "a medicine without a name": resource("MedicationRequest", status="stopped", intent="order"),

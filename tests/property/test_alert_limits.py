@@ -157,7 +157,7 @@ SEEN: Counter[str] = Counter()
 @example(lines=LINES[3:4], speaks=True, foreign=False, limiter=None, same=[], said=[("", "declines", 1)])
 @example(lines=[], speaks=True, foreign=False, limiter=None, same=[("u2", 30)], said=[])
 @example(lines=["Risk assessment, 3 days ago"], speaks=True, foreign=False, limiter=None, same=[], said=[])
-@example(lines=[], speaks=True, foreign=False, limiter=FULL, same=[], said=[])
+@example(lines=LINES[3:4], speaks=False, foreign=False, limiter=FULL, same=[], said=[])
 def same_with_limits_and_without(
     lines: list[str],
     *,

@@ -114,7 +114,7 @@ def _questions(items: Iterable[Json]) -> Iterator[Json]:
 
 
 def _question(link: str) -> str:
-    plain = link.lstrip("/")
+    plain = link.rpartition("/")[2]
     instrument, _, number = plain.partition("-")
     known = {"epds": "EPDS question", "asq": "ASQ question"}.get(instrument)
     return ITEM_NAMES.get(plain) or (f"{known} {number}" if known else plain)

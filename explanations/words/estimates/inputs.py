@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from explanations.judgement.rationale import Reason, Size, size
@@ -59,11 +59,11 @@ def reason_words(reason: Reason, say: Language) -> ReasonWords:
     return ReasonWords(change=capitalised(change_words(reason.log_odds, say)), what="; ".join(shown))
 
 
-def reason_line(reason: Reason, say: Language) -> str:
-    """`Raised it slightly: daily smoker, 3 Aug 2026, Observation/s-3`."""
-    words = reason_words(reason, say)
+def reason_line(reasons: Sequence[Reason], say: Language) -> str:
+    """`Raised it slightly: daily smoker, 3 Aug 2026, Observation/s-3`, of reasons whose effect reads the same."""
+    words = [reason_words(reason, say) for reason in reasons]
     # Translators: "Raised it slightly: daily smoker, 3 Aug 2026, Observation/s-3".
-    return say("{change}: {what}", change=words.change, what=words.what)
+    return say("{change}: {what}", change=words[0].change, what="; ".join(one.what for one in words))
 
 
 def _evidence(fact: Fact, value: str, say: Language) -> str:
@@ -167,7 +167,7 @@ INPUTS = complete(
             name=later("alcohol"), value=_answered("68518-0", DRINKING, later("drinks alcohol on {value} days a year"))
         ),
         "asthma": _condition(later("asthma")),
-        "anemia_tx": _condition(later("anaemia")),
+        "anemia_tx": _condition(later("anemia")),
         "arthritis": _condition(later("arthritis")),
         "chf": _condition(later("heart failure")),
         "chd": _condition(later("coronary heart disease")),

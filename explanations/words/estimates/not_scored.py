@@ -17,7 +17,7 @@ REASONS = complete(
     {
         NotScoredReason.DECEASED: later("The patient is recorded as deceased."),
         NotScoredReason.AGE_UNKNOWN: later(
-            "The age is not known. The models were trained on adults, so no estimate is made."
+            "Age is not known. The models were trained on adults, so no estimate is made."
         ),
         NotScoredReason.UNDER_AGE: later("The models were trained on adults; no estimate is made under 18."),
         NotScoredReason.OPTED_OUT: later("The patient has opted out."),
@@ -26,11 +26,10 @@ REASONS = complete(
         NotScoredReason.DATA_UNKNOWN: later("Needed parts of the chart could not be read."),
         NotScoredReason.DATA_UNREADABLE: later("Chart entries that may hold an answer could not be read."),
         NotScoredReason.DATA_ANOMALY: later(
-            "Chart data are contradictory or not this patient’s. Check the source first."
+            "Chart data contradict each other or are not this patient’s. Check the source first."
         ),
         NotScoredReason.SEX_UNKNOWN: later(
-            "The gender is not known. The models were trained on adults recorded as female or male, "
-            "so no estimate is made."
+            "Gender is not known. The models were trained on adults recorded as female or male, so no estimate is made."
         ),
         NotScoredReason.SEX_NOT_MODELLED: later(
             "The record gives a gender other than female or male. The models were trained on adults recorded as "
@@ -38,9 +37,9 @@ REASONS = complete(
         ),
         NotScoredReason.TOO_LITTLE_DATA: later("Only age and sex are on record."),
         NotScoredReason.OUTSIDE_TRAINING_RANGE: later(
-            "A value on record lies outside the range that the model was trained on: {inputs}."
+            "A recorded value is outside the range the model was trained on: {inputs}."
         ),
-        NotScoredReason.OUT_OF_TIME: later("The time for an answer ran out; the rules still apply."),
+        NotScoredReason.OUT_OF_TIME: later("Time for an answer ran out; the rules still apply."),
         NotScoredReason.MODEL_UNAVAILABLE: later("The model could not be loaded; the rules still apply."),
         NotScoredReason.MODEL_FAILED: later("The model could not score this record; the rules still apply."),
         NotScoredReason.NOT_EXPLAINED: later("The estimate could not be explained exactly."),
@@ -85,7 +84,7 @@ MISSING = complete(
         MissingReason.TOO_OLD: later("too old to use"),
         MissingReason.NO_UNIT: later("unit not recorded"),
         MissingReason.NO_DATE: later("date not recorded"),
-        MissingReason.NOT_MODELLED: later("recorded, but of no kind that the models know"),
+        MissingReason.NOT_MODELLED: later("recorded, but unknown to the models"),
     },
     MissingReason,
 )

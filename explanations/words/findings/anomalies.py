@@ -19,14 +19,14 @@ SENTENCES = {
     Flaw.ANSWER_OFF_SCALE: later("{title}: an answer is outside its scale of 0 to {top_item}"),
     Flaw.ANSWER_CONTRADICTS: later("{title}: the code, number and words of an answer disagree"),
     Flaw.QUESTION_CONTRADICTS: later("{title}: the code and words of a question disagree"),
-    Flaw.SELF_HARM_UNDER_OTHER_CODE: later("{title}: a question on self-harm has the code of another question"),
+    Flaw.SELF_HARM_UNDER_OTHER_CODE: later("{title}: a question on self-harm has another question’s code"),
     Flaw.FORMS_DISAGREE: later("{title}: different answers or totals are recorded for one occasion"),
     Flaw.EVENT_IN_FUTURE: later("{event} is dated {date}, in the future"),
     Flaw.DEATH_NOT_MARKED: later("A code for death by suicide is recorded, but the patient is not marked deceased"),
     Flaw.DEATH_IN_FUTURE: later("The date of death is {date}, in the future"),
     Flaw.ANSWER_AFTER_DEATH: later("One or more answers are dated after the recorded date of death"),
     Flaw.ASSESSMENT_IN_FUTURE: later("A suicide risk assessment is dated {date}, in the future"),
-    Flaw.VISIT_CLASS_UNKNOWN: later("An encounter has a class unknown to this service"),
+    Flaw.VISIT_CLASS_UNKNOWN: later("This service does not know the class of an encounter"),
     Flaw.VALUE_IN_FUTURE: later("A value for {name} is dated {date}, in the future"),
     Flaw.VALUE_IS_BOUND: later("A value for {name} is only an upper or lower limit"),
     Flaw.UNITS_DISAGREE: later("A value for {name} has two units that disagree"),
@@ -34,7 +34,7 @@ SENTENCES = {
     Flaw.UNIT_UNKNOWN: later("A value for {name} is in an unknown unit (expected {unit})"),
     Flaw.NOT_A_NUMBER: later("A value for {name} is not a number"),
     Flaw.VALUE_OFF_RANGE: later("A value for {name} is outside the possible range of {low} to {high} {unit}"),
-    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} is unknown to this service"),
+    Flaw.ANSWER_UNKNOWN: later("The latest answer on {name} was not understood"),
 }
 # What follows from a flaw for the reading; "" where nothing does, or the sentence says it.
 NOT_USED = later("It was not used.")
@@ -42,7 +42,7 @@ REMARKS = {
     Flaw.ANSWER_CONTRADICTS: NOT_USED,
     Flaw.QUESTION_CONTRADICTS: later("Its answer was not used."),
     Flaw.SELF_HARM_UNDER_OTHER_CODE: later("Its answer was not used."),
-    Flaw.VISIT_CLASS_UNKNOWN: later("It is counted as no visit and no stay."),
+    Flaw.VISIT_CLASS_UNKNOWN: later("It was not counted as a visit or a stay."),
     Flaw.UNITS_DISAGREE: NOT_USED,
     Flaw.UNIT_UNKNOWN: NOT_USED,
     Flaw.NOT_A_NUMBER: NOT_USED,
@@ -66,7 +66,7 @@ NAMES = complete(
         "alc_drinks_day": later("drinks on a drinking day"),
         "alc_days_yr": later("drinking days a year"),
         "wbc": later("white blood cells"),
-        "hgb": later("haemoglobin"),
+        "hgb": later("hemoglobin"),
         "mcv": later("mean red cell volume"),
         "rdw": later("red cell width"),
         "plt": later("platelets"),
@@ -119,8 +119,10 @@ def remark_words(anomaly: Anomaly, say: Language) -> str:
     """What follows from a flaw, as a sentence, or ""."""
     if isinstance(anomaly, ForeignEntries) and anomaly.answers and not anomaly.answers_only:
         if anomaly.count == 1:
-            return say("It may hold an answer.")
-        return say.many("{count} of them may hold an answer.", "{count} of them may hold answers.", anomaly.answers)
+            return say("It may contain an answer.")
+        return say.many(
+            "{count} of them may contain an answer.", "{count} of them may contain answers.", anomaly.answers
+        )
     return say(REMARKS.get(anomaly.flaw, ""))
 
 
@@ -172,30 +174,30 @@ def _unlike_answers(anomaly: FormAnomaly, say: Language) -> str:
 # Entries that were set aside: all of them, and those that may hold answers.
 ENTRIES = {
     Flaw.OF_OTHERS: many(
-        "{count} entry of another patient or an unknown server was left out",
-        "{count} entries of another patient or an unknown server were left out",
+        "{count} entry for another patient or from an unknown server was left out",
+        "{count} entries for another patient or from an unknown server were left out",
     ),
     Flaw.OF_NOBODY: many(
         "{count} entry that names no patient was left out", "{count} entries that name no patient were left out"
     ),
     Flaw.UNFILTERED: many(
-        "{count} entry of others was left out; the server did not limit the search to this patient",
-        "{count} entries of others were left out; the server did not limit the search to this patient",
+        "{count} entry for others was left out; the server did not limit the search to this patient",
+        "{count} entries for others were left out; the server did not limit the search to this patient",
     ),
 }
 ANSWERS = complete(
     {
         Flaw.OF_OTHERS: many(
-            "{count} entry of another patient or an unknown server, which may hold answers, was left out",
-            "{count} entries of another patient or an unknown server, which may hold answers, were left out",
+            "{count} entry for another patient or from an unknown server, which may contain answers, was left out",
+            "{count} entries for another patient or from an unknown server, which may contain answers, were left out",
         ),
         Flaw.OF_NOBODY: many(
-            "{count} entry that names no patient and may hold answers was left out",
-            "{count} entries that name no patient and may hold answers were left out",
+            "{count} entry that names no patient and may contain answers was left out",
+            "{count} entries that name no patient and may contain answers were left out",
         ),
         Flaw.UNFILTERED: many(
-            "{count} entry of others, which may hold answers, was left out; the server did not limit the search",
-            "{count} entries of others, which may hold answers, were left out; the server did not limit the search",
+            "{count} entry for others, which may contain answers, was left out; the server did not limit the search",
+            "{count} entries for others, which may contain answers, were left out; the server did not limit the search",
         ),
     },
     ENTRIES,

@@ -47,8 +47,8 @@ CSSRS_QUESTIONS = {
     "q3": later("question 3 (method considered)"),
     "q4": later("question 4 (intent)"),
     "q5": later("question 5 (plan and intent)"),
-    "q6": later("question 6 (behaviour)"),
-    "q6_recent": later("question 6 (behaviour, past 3 months)"),
+    "q6": later("question 6 (behavior)"),
+    "q6_recent": later("question 6 (behavior, past 3 months)"),
     "level": later("overall result"),
 }
 
@@ -73,6 +73,21 @@ RESULTS = complete(
     },
     (*ACUTE_RESULTS, *POSITIVE_RESULTS),
 )
+
+
+# What a screen with an acuity question comes to, in the words of its pathway.
+SCREENED = {
+    Result.ACUTE: later("{title}: acute positive screen"),
+    Result.NON_ACUTE: later("{title}: non-acute positive screen"),
+    Result.NEGATIVE: later(
+        "{title}: no to all four questions. That does not rule out risk; clinical judgment comes first."
+    ),
+}
+
+
+def screen_words(result: Result, instrument: Instrument, say: Language) -> str:
+    """`ASQ: acute positive screen`; a no never stands alone."""
+    return say(SCREENED[result], title=instrument.spec.title)
 
 
 def question(item: str, say: Language, instrument: Instrument | None = None) -> str:

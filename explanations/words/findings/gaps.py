@@ -10,62 +10,62 @@ from fhir_adapters.gaps import Cause, Gap
 
 WORDS = complete(
     {
-        Cause.NO_ACCESS: later("not sent, and no access to the chart was given"),
+        Cause.NO_ACCESS: later("not sent, and no access to the EHR was given"),
         Cause.SERVER_NOT_ALLOWED: later("not sent, and this site does not allow reading from this FHIR server"),
-        Cause.TOO_MANY_CALLS: later("not sent, and not read because too many calls came at once"),
+        Cause.TOO_MANY_CALLS: later("not sent, and not read because too many calls came in at once"),
         Cause.NOT_PERMITTED: later("not read: the patient has not consented, or has opted out"),
-        Cause.NOT_GRANTED: later("the chart did not allow this app to read them"),
+        Cause.NOT_GRANTED: later("the EHR did not allow this app to read them"),
         Cause.PARTLY_GRANTED: later("the access granted covers only part of them"),
-        Cause.REFUSED: later("the chart refused access"),
+        Cause.REFUSED: later("the EHR refused access"),
         Cause.NOT_FOUND: later("not found in the chart"),
-        Cause.BUSY: later("the chart is too busy (429)"),
+        Cause.BUSY: later("the EHR is too busy (429)"),
         # Translators: {detail} is an HTTP status, such as 503.
-        Cause.FAILED: later("the chart answered {detail}"),
+        Cause.FAILED: later("the EHR answered with status {detail}"),
         # Translators: {detail} is an HTTP status, such as 302.
-        Cause.REDIRECTED: later("the chart pointed to another address ({detail}); redirects are not followed"),
+        Cause.REDIRECTED: later("the EHR pointed to another address ({detail}); redirects are not followed"),
         # Translators: {detail} is an HTTP status, such as 400.
-        Cause.NOT_SUPPORTED: later("the chart does not answer such a query ({detail})"),
-        Cause.UNREACHABLE: later("the chart could not be reached, or dropped the connection"),
-        Cause.TOO_LATE: later("the chart did not answer in time"),
-        Cause.TOO_MUCH: later("the chart sent more than can be read"),
+        Cause.NOT_SUPPORTED: later("the EHR does not support this query ({detail})"),
+        Cause.UNREACHABLE: later("the EHR could not be reached, or dropped the connection"),
+        Cause.TOO_LATE: later("the EHR did not answer in time"),
+        Cause.TOO_MUCH: later("the EHR sent more than can be read"),
         # Translators: {detail} is a number.
-        Cause.TOO_MANY_PAGES: later("the chart sent more than {detail} pages, or one of them twice"),
-        Cause.NEXT_PAGE_ELSEWHERE: later("the chart's next page is on another server; it was not read"),
-        Cause.NEXT_PAGE_UNNAMED: later("the chart said that there is more but not where"),
-        Cause.NOT_UNPACKED: later("the chart sent an answer that could not be decompressed"),
+        Cause.TOO_MANY_PAGES: later("the EHR sent more than {detail} pages, or the same page twice"),
+        Cause.NEXT_PAGE_ELSEWHERE: later("the EHR’s next page is on another server; it was not read"),
+        Cause.NEXT_PAGE_UNNAMED: later("the EHR said that there is more, but not where"),
+        Cause.NOT_UNPACKED: later("the EHR’s answer could not be decompressed"),
         # Translators: {detail} is a media type, such as application/fhir+json.
-        Cause.MEDIA_TYPE: later("the chart answered with a media type other than {detail}"),
-        Cause.OTHER_VERSION: later("the chart answered in another FHIR version; R4 and R4B are read"),
-        Cause.ANSWER_NOT_FHIR: later("the chart answered with something that is not FHIR"),
+        Cause.MEDIA_TYPE: later("the EHR’s answer was not {detail}"),
+        Cause.OTHER_VERSION: later("the EHR’s answer was in another FHIR version; only R4 and R4B are read"),
+        Cause.ANSWER_NOT_FHIR: later("the EHR’s answer was not FHIR"),
         Cause.SENT_NOT_FHIR: later("what was sent is not FHIR"),
-        Cause.ERROR_REPORT: later("the chart answered with an error report"),
+        Cause.ERROR_REPORT: later("the EHR returned an error report"),
         # Translators: {detail} is a FHIR resource type, such as Observation.
-        Cause.OTHER_TYPE: later("the chart answered with a {detail}"),
-        Cause.UNKNOWN_TYPE: later("the chart answered with a different resource"),
-        Cause.BUNDLE_UNREADABLE: later("the chart answered with a Bundle that cannot be read"),
+        Cause.OTHER_TYPE: later("the EHR returned a {detail}"),
+        Cause.UNKNOWN_TYPE: later("the EHR returned a different resource"),
+        Cause.BUNDLE_UNREADABLE: later("the EHR returned a Bundle that cannot be read"),
         Cause.SENT_BUNDLE_BROKEN: later("the Bundle sent has entries that failed or cannot be read"),
-        Cause.SEARCH_FAILED: later("the chart reported an error while searching"),
+        Cause.SEARCH_FAILED: later("the EHR reported an error while searching"),
         Cause.ENTRIES_BROKEN: later("entries are missing or cannot be read"),
-        Cause.NONE_ASKED_FOR: later("the search result holds nothing that was asked for"),
+        Cause.NONE_ASKED_FOR: later("the search returned nothing that was asked for"),
         Cause.FIRST_PAGE: later("only the first page was sent"),
         Cause.NOT_SPLIT: later("sent in one Bundle, which does not say what was searched for"),
         Cause.PARTLY_SENT: later("only part of it was sent"),
-        Cause.OTHER_CODES: later("the chart searched for codes other than those asked for"),
+        Cause.OTHER_CODES: later("the EHR searched for codes other than those asked for"),
         # Translators: {detail} is a code of a care plan's category, such as assess-plan.
-        Cause.ONE_CATEGORY: later("the chart can be searched for plans of category {detail} only"),
+        Cause.ONE_CATEGORY: later("the EHR can be searched only for plans of category {detail}"),
         Cause.PATIENT_UNREADABLE: later("the patient details cannot be read"),
-        Cause.OTHER_PATIENT: later("the chart answered with another patient"),
-        Cause.NO_SUCH_PATIENT: later("the chart has no such patient"),
+        Cause.OTHER_PATIENT: later("the EHR returned another patient"),
+        Cause.NO_SUCH_PATIENT: later("the EHR has no such patient"),
         Cause.CONSENT_UNREADABLE: later("a consent on file cannot be read"),
         Cause.MUST_UNDERSTAND: later("it has a modifier extension or implicit rules unknown to this service"),
         # Translators: {detail} is a FHIR version, such as R5.
-        Cause.FOREIGN_VERSION: later("unreadable version: its shape is that of FHIR {detail}; R4 and R4B are read"),
+        Cause.FOREIGN_VERSION: later("it looks like FHIR {detail}; only R4 and R4B are read"),
         Cause.WRONG_TYPE: later("an element has the wrong type"),
         # Translators: {detail} is the place of the element, such as $.subject.
         Cause.WRONG_TYPE_AT: later("an element has the wrong type ({detail})"),
-        Cause.NULL_LISTED: later("a list in it holds null where a value is required"),
+        Cause.NULL_LISTED: later("a list in it has null where a value is required"),
         # Translators: {detail} is the name of an element, such as status.
-        Cause.MEMBER_TWICE: later("an element occurs in it twice ({detail})"),
+        Cause.MEMBER_TWICE: later("an element appears in it twice ({detail})"),
         Cause.FOCUS_UNCLEAR: later("it is unclear whom it is about"),
         Cause.NO_CODE: later("it has no code"),
         Cause.NO_MEDICINE: later("it names no medicine"),
@@ -98,7 +98,7 @@ PARTS = complete(
 
 
 def gap_words(gap: Gap, say: Language) -> str:
-    """`the chart answered 503`."""
+    """`the EHR answered with status 503`."""
     return say(WORDS[gap.cause], detail=gap.detail)
 
 

@@ -6,7 +6,7 @@ licensed wording of questions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -33,7 +33,7 @@ from fhir_adapters.facts import (
     CodedEvent,
     RiskResult,
 )
-from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS
+from fhir_adapters.instruments import DEPRESSION_CUTS, NINE_ITEM_PHQ, SAFETY_ITEMS, Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.rules.findings import SAFETY_TOPICS, Kind, SafetyFinding
 from models.rules.supersession import Later, LaterKind
@@ -43,39 +43,40 @@ FURTHER_ITEMS = tuple(item for safety in SAFETY_ITEMS.values() for item in safet
 FURTHER_ENDORSED = complete(
     {
         "past_month_thoughts": later("{title} question on thoughts in the past month answered yes"),
-        "lifetime_attempt": later("{title} question on a suicide attempt ever answered yes"),
+        "lifetime_attempt": later("{title} question on a lifetime suicide attempt answered yes"),
     },
     FURTHER_ITEMS,
 )
 FURTHER_YES = complete(
     {
-        "past_month_thoughts": later("{title} question on thoughts in the past month: yes"),
-        "lifetime_attempt": later("{title} question on a suicide attempt ever: yes"),
+        # Translators: further answers of a form, in a list after "Same form:".
+        "past_month_thoughts": later("yes to the question on thoughts in the past month"),
+        "lifetime_attempt": later("yes to the question on a lifetime suicide attempt"),
     },
     FURTHER_ITEMS,
 )
 ACUITY = complete(
     {
-        AnswerState.ANSWERED: later("ASQ acuity question: not recorded."),
-        AnswerState.DECLINED: later("ASQ acuity question: declined."),
-        AnswerState.BLANK: later("ASQ acuity question: not recorded."),
-        AnswerState.UNREADABLE: later("ASQ acuity question: could not be read."),
+        AnswerState.ANSWERED: later("ASQ acuity question: not recorded"),
+        AnswerState.DECLINED: later("ASQ acuity question: declined"),
+        AnswerState.BLANK: later("ASQ acuity question: not recorded"),
+        AnswerState.UNREADABLE: later("ASQ acuity question: could not be read"),
     },
     AnswerState,
 )
 LATER = complete(
     {
-        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, every question asked was answered no"),
+        LaterKind.CSSRS_NEGATIVE: later("C-SSRS, every question asked answered no"),
         LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
-        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
-        LaterKind.ASQ_NEGATIVE: later("ASQ, every question was answered no"),
+        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, incomplete"),
+        LaterKind.ASQ_NEGATIVE: later("ASQ, every question answered no"),
         LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
-        LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.ASQ_INCOMPLETE: later("ASQ, incomplete"),
         LaterKind.LEVEL_POSITIVE: later("Suicide risk screen with a positive result"),
         LaterKind.LEVEL_OTHER: later("Suicide risk screen, overall result only"),
         LaterKind.RISK_ASSESSMENT: later("Suicide risk assessment completed"),
         LaterKind.RISK_POSITIVE: later("Suicide risk assessment with a positive result"),
-        LaterKind.RISK_INCOMPLETE: later("Suicide risk assessment, not complete"),
+        LaterKind.RISK_INCOMPLETE: later("Suicide risk assessment, incomplete"),
         LaterKind.RISK_BY_SOFTWARE: later("Suicide risk score from software, not an assessment"),
         LaterKind.ITEM_9_ZERO: later("PHQ-9 item 9: 0, not at all"),
     },
@@ -100,9 +101,9 @@ LATER_LINES = {
     (True, False): later("Same day: {entry}. {date}, {source}"),
     (True, True): later("Same day: {entry}. {date}, {source}; this does not rule out risk"),
 }
-NONE_LATER = later("Later C-SSRS, ASQ or risk assessment: none found in the records read")
+NONE_LATER = later("No later C-SSRS, ASQ or risk assessment found in the records read")
 NONE_LATER_IN_PART = later(
-    "Later C-SSRS, ASQ or risk assessment: none found in the records read; not all of the chart could be read"
+    "No later C-SSRS, ASQ or risk assessment found in the records read; not all of the chart could be read"
 )
 
 
@@ -131,7 +132,16 @@ class Statement:
     later: tuple[Line, ...] = ()
 
 
+# Translators: in a list after "Same form:".
+NO_TO, NO_ACUITY = later("no to {question}"), later("no to the acuity question")
 Worded = tuple[str, list[Line]]
+Further = tuple[str, list[str]]  # a further answer of a form, and the references that hold it
+# The questions of a screen that are less grave than its others: several of them are listed by their numbers.
+BY_NUMBER = {
+    Instrument.CSSRS: ("q1", "q2", "q3"),
+    Instrument.ASQ: ("q1", "q2", "q3", "q4"),
+    Instrument.RISK_LEVEL: (),
+}
 
 
 def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
@@ -139,7 +149,7 @@ def statement(finding: SafetyFinding, zone: tzinfo, say: Language) -> Statement:
     shown = _zone_shown(finding, zone)
     what, lines = _worded(finding, say.dated_ago(finding.when, finding.days, shown), say)
     if finding.provisional:
-        counted = say("The entry is provisional, preliminary or in progress; it is counted as it stands.")
+        counted = say("Provisional, preliminary or in progress; counted as recorded")
         lines.append(Line(text=counted))
     since = _since(finding, zone, say) if finding.topic in SAFETY_TOPICS else []
     return Statement(
@@ -216,11 +226,19 @@ def _lead(what: str, moment: str, sources: Sequence[str], say: Language, *, rema
     return sourced(text, sources, LineRole.LEAD)
 
 
-def _same_form(what: str, source: str | None, say: Language) -> Line:
-    """A further line of a form; `source` if it differs from the lead's."""
-    if source is None:
-        return Line(text=say("{what}. Same form", what=what))
-    return sourced(say("{what}. Same form, {source}", what=what, source=code(source)), [source])
+def _same_form(facts: Iterable[Further], lead: str, say: Language, *, remark: str = "") -> list[Line]:
+    """Further answers of a form in one line, each with its sources where they differ from that of the first line."""
+    listed, shown = [], []
+    for fact, references in facts:
+        sources = [code(reference) for reference in references if reference != lead]
+        listed.append(", ".join((fact, *sources)))
+        shown += sources
+    if not listed:
+        return []
+    text = say("Same form: {answers}", answers="; ".join(listed))
+    if remark:
+        text = say("{fact}. {remark}", fact=text, remark=remark)
+    return [Line(text=text, role=LineRole.SAME_FORM, sources=tuple(shown))]
 
 
 def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
@@ -229,15 +247,15 @@ def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
     Nothing can be called later than an undated finding.
     """
     if finding.when is None:
-        undated = say("Whether a C-SSRS, ASQ or risk assessment came later cannot be said: date not recorded")
+        undated = say("Not known whether a C-SSRS, ASQ or risk assessment came later: date not recorded")
         return [Line(text=undated)]
     more = len(finding.later[3:]) + finding.more_later
     lines = [_later(late, finding, zone, say) for late in finding.later[:3]]
     if more:
         lines.append(Line(text=say("and {count} more since", count=more)))
     if all(late.what is LaterKind.ITEM_9_ZERO for late in finding.later):
-        none = NONE_LATER_IN_PART if finding.partly_searched else NONE_LATER
-        lines.append(Line(text=say(none)))
+        in_part = Line(text=say(NONE_LATER_IN_PART))
+        lines.append(in_part if finding.partly_searched else Line(text=say(NONE_LATER), role=LineRole.NONE_LATER))
     return lines
 
 
@@ -252,38 +270,20 @@ def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> 
 def _self_harm_item(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
     answer, title = finding.items[0], form.instrument.spec.title
     named = {"title": title, "item": answer.item}
-    further = _further_lines(title, finding, say)
+    further: list[Further] = [(say(FURTHER_YES[a.item]), [a.reference]) for a in finding.items[1:]]
     if answer.item in FURTHER_ENDORSED:
         what = say(FURTHER_ENDORSED[answer.item], title=title)
-        return what, [_lead(what, moment, [answer.reference], say), *further]
+        lead = _lead(what, moment, [answer.reference], say)
+        return what, [lead, *_same_form(further, answer.reference, say)]
     quoted = say("yes") if answer.score is None else say(OPTIONS[form.instrument.spec.scale][answer.score])
     what = say("{title} item {item} answered “{answer}”", answer=quoted, **named)
-    lines = [_lead(item_words(answer, form.instrument, say), moment, [answer.reference], say), *further]
+    lead, remark = _lead(item_words(answer, form.instrument, say), moment, [answer.reference], say), ""
     if form.total is not None and not form.contradictory:
-        lines.append(_total_beside(form, form.total, answer.item, say))
-    return what, lines
-
-
-def _further_lines(title: str, finding: SafetyFinding, say: Language) -> list[Line]:
-    """The other PHQ-9M questions that were answered yes."""
-    first = finding.items[0].reference
-    return [
-        _same_form(say(FURTHER_YES[a.item], title=title), None if a.reference == first else a.reference, say)
-        for a in finding.items[1:]
-    ]
-
-
-def _total_beside(form: Administration, total: int, item: str, say: Language) -> Line:
-    """The total of a form, shown with its self-harm item."""
-    what = _total_words(form, total, say)
-    sources = [form.total_reference] if form.total_reference else []
-    if sources:
-        text = say("{what}. Same form, {source}.", what=what, source=say.references(sources))
-    else:
-        text = say("{what}. Same form.", what=what)
-    if total < DEPRESSION_CUTS[form.instrument]:
-        text += " " + say("A low total does not make item {item} less important.", item=item)
-    return sourced(text, sources)
+        total = say("total {total} of {top}", total=form.total, top=form.instrument.spec.top_total)
+        further.append((total, [form.total_reference] if form.total_reference else []))
+        if form.total < DEPRESSION_CUTS[form.instrument]:
+            remark = say("A low total does not make item {item} less important", item=answer.item)
+    return what, [lead, *_same_form(further, answer.reference, say, remark=remark)]
 
 
 def _total_words(form: Administration, total: int | None, say: Language) -> str:
@@ -296,78 +296,69 @@ def _total_implies(finding: SafetyFinding, form: Administration, moment: str, sa
     answer = form.answer(item)
     if answer:
         words = answer_words(answer, form.instrument, say)
-        why = say(
-            "On the form, item {item} is {answer}; this total means that it was above 0.", item=item, answer=words
-        )
+        why = say("Item {item} is recorded as {answer}, but this total means it was above 0.", item=item, answer=words)
     else:
-        absent = say("The answer to item {item} is not on file; this total means that it was above 0.", item=item)
-        unread = say("No answer to item {item} was read; this total means that it was above 0.", item=item)
+        absent = say("Item {item} not on file, but this total means it was above 0.", item=item)
+        unread = say("Item {item} not read, but this total means it was above 0.", item=item)
         why = unread if finding.answers_unread else absent
     what = say("{title} total of {total} means item {item} was above 0", title=title, total=finding.value, item=item)
     return what, [_lead(_total_words(form, finding.value, say), moment, finding.references, say, remark=why)]
 
 
 def _cssrs(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title = title_of(form.instrument, say)
-    names = [question(answer.item, say, form.instrument) for answer in finding.items]
-    facts = [
-        (say("{title} {question}: yes", title=title, question=name), answer.reference)
-        for name, answer in zip(names, finding.items, strict=True)
-    ]
-    facts += _overall(form, say)
-    lines = _listed(facts, moment, say)
+    no = [item for item in ("q6_recent", "q6") if form.yes(item) is False and (item == "q6" or form.yes("q6"))]
+    first, lines = _screen(finding, form, no, moment, say)
     if finding.gap == "recency":
-        lines.append(Line(text=say("When the behaviour took place is not recorded.")))
-    if form.yes("q6_recent") is False and form.yes("q6"):
-        lines.append(_answered_no(form, "q6_recent", say))
-    if form.yes("q6") is False:
-        lines.append(_answered_no(form, "q6", say))
-    if not names:
-        return facts[0][0], lines
-    return say("{title} {question} answered yes", title=title, question=names[0]), lines
-
-
-def _answered_no(form: Administration, item: str, say: Language) -> Line:
-    title, name = form.instrument.spec.title, question(item, say, form.instrument)
-    return _same_form(say("{title} {question}: no", title=title, question=name), None, say)
+        lines.append(Line(text=say("Date of the behavior: not recorded")))
+    if not finding.items:
+        return first, lines
+    named = {"title": title_of(form.instrument, say), "question": question(finding.items[0].item, say, form.instrument)}
+    return say("{title} {question} answered yes", **named), lines
 
 
 def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:
-    title = form.instrument.spec.title
-    facts = [
-        (say("{title} {question}: yes", title=title, question=question(a.item, say, form.instrument)), a.reference)
-        for a in finding.items
-    ]
-    facts += _overall(form, say)
-    lines = _listed(facts, moment, say)
+    no = ["acuity"] if finding.gap != "acuity" and form.yes("acuity") is False else []
+    first, lines = _screen(finding, form, no, moment, say)
     if finding.gap == "acuity":
         lines.append(_acuity(form, say))
-    elif form.yes("acuity") is False:
-        lines.append(_answered_no(form, "acuity", say))
     if form.yes("acuity"):
         return say("ASQ acuity answered yes"), lines
     if not finding.items:
-        return facts[0][0], lines
+        return first, lines
     return say("ASQ positive; acuity question not recorded") if finding.gap else say(
         "ASQ positive; acuity question answered no"
     ), lines
 
 
-def _overall(form: Administration, say: Language) -> list[tuple[str, str]]:
-    """The overall result with its source, unless it is low or negative."""
-    if form.level not in RESULTS:
-        return []
-    title, result = title_of(form.instrument, say), say(RESULTS[form.level])
-    # Translators: {title} is a screen, such as ASQ; {result} its overall result.
-    words = say("{title} {result}", title=title, result=result)
-    return [(words, form.level_reference or form.references[0])]
-
-
-def _listed(facts: Sequence[tuple[str, str]], moment: str, say: Language) -> list[Line]:
-    """The first fact in bold with date and source; further ones name their source only if it differs."""
-    (first, source), *rest = facts
-    further = [_same_form(fact, None if other == source else other, say) for fact, other in rest]
-    return [_lead(first, moment, [source], say), *further]
+def _screen(
+    finding: SafetyFinding, form: Administration, no: Sequence[str], moment: str, say: Language
+) -> tuple[str, list[Line]]:
+    """The gravest fact of a screen, in bold with date and source, and the others in one line. no: answered no."""
+    title, kind = title_of(form.instrument, say), form.instrument
+    leads: list[tuple[str, str]] = [
+        (say("{title} {question}: yes", title=title, question=question(a.item, say, kind)), a.reference)
+        for a in finding.items[:1]
+    ]
+    others = finding.items[1:]
+    by_number = [a for a in others if a.item in BY_NUMBER[kind]]
+    counted = by_number if len(by_number) > 1 else []
+    further: list[Further] = [
+        (say("yes to {question}", question=question(a.item, say, kind)), [a.reference])
+        for a in others
+        if a not in counted
+    ]
+    if counted:
+        numbers = ", ".join(sorted(a.item.removeprefix("q") for a in counted))
+        # Translators: in a list after "Same form:"; {numbers} as in "1, 2, 3".
+        further.append((say("yes to questions {numbers}", numbers=numbers), [a.reference for a in counted]))
+    if form.level in RESULTS:
+        result, source = say(RESULTS[form.level]), form.level_reference or form.references[0]
+        # Translators: {title} is a screen, such as ASQ; {result} its overall result.
+        leads.append((say("{title} {result}", title=title, result=result), source))
+        further += [(result, [source])] if finding.items else []
+    further += [(say(NO_ACUITY if item == "acuity" else NO_TO, question=question(item, say, kind)), []) for item in no]
+    (first, lead), *_ = leads
+    return first, [_lead(first, moment, [lead], say), *_same_form(further, lead, say)]
 
 
 def _acuity(form: Administration, say: Language) -> Line:
@@ -418,8 +409,8 @@ def _blank(finding: SafetyFinding, form: Administration, moment: str, say: Langu
         absent = say("{title} item {item} is not on file", title=title, item=item)
         state = say("{title} item {item} was not read", title=title, item=item) if finding.answers_unread else absent
     others = say.many(
-        "The other {count} answer adds up to {sum}; no total is given, and blank is not counted as zero",
-        "The other {count} answers add up to {sum}; no total is given, and blank is not counted as zero",
+        "The other {count} answer adds up to {sum}; no total is given, because a blank is not a zero",
+        "The other {count} answers add up to {sum}; no total is given, because a blank is not a zero",
         len(scores),
         sum=sum(scores),
     )
@@ -449,7 +440,7 @@ def _coded(event: CodedEvent, moment: str, say: Language) -> Worded:
     where = say("{event}, {setting}", event=capitalised(name), setting=say(SETTINGS[event.setting]))
     lines = [_lead(where, moment, sources, say)]
     if not event.verified:
-        lines.append(Line(text=say("The meaning of this code was not verified at its source by this service.")))
+        lines.append(Line(text=say("This service could not verify the meaning of this code.")))
     return say("{event} recorded", event=name), lines
 
 

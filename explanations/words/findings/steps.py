@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from datetime import tzinfo
 
 from explanations.words.findings.gaps import gap_words
-from explanations.words.language import Language, code, later
+from explanations.words.language import Language, capitalised, code, later
 from explanations.words.lines import Line
 from explanations.words.tables import complete
 from models.rules.discharge import APPOINTMENT_DAYS, UNSURE, NotCounted, Step, StepEntry, StepKind
 
-LABELS = complete(
+NAMES = complete(
     {
-        StepKind.RISK_ASSESSMENT: later("Suicide risk assessment since then"),
-        StepKind.SAFETY_PLAN: later("Safety plan since then"),
-        StepKind.APPOINTMENT: later("Follow-up appointment within {days} days"),
+        # Translators: what is looked for after a finding; before a colon, and in a list of what was not found.
+        StepKind.RISK_ASSESSMENT: later("risk assessment"),
+        StepKind.PSYCHOSOCIAL: later("psychosocial assessment"),
+        StepKind.SAFETY_PLAN: later("safety plan"),
+        StepKind.APPOINTMENT: later("follow-up booked ({days} days)"),
     },
     StepKind,
 )
@@ -26,6 +28,7 @@ SHORT = complete(
     {
         # Translators: in a list after "Before discharge, check:".
         StepKind.RISK_ASSESSMENT: later("risk assessment"),
+        StepKind.PSYCHOSOCIAL: later("psychosocial assessment"),
         # Translators: in a list after "Before discharge, check:".
         StepKind.SAFETY_PLAN: later("safety plan"),
         # Translators: in a list after "Before discharge, check:".
@@ -36,30 +39,46 @@ SHORT = complete(
 SEEN = complete(
     {
         # Translators: {entry} is the date of an entry of the chart, and the reference to it.
-        NotCounted.SAME_DAY: later("one of the same day: {entry}; which came first is not recorded"),
+        NotCounted.SAME_DAY: later("one on the same day: {entry}; which came first is not recorded"),
         NotCounted.UNDATED: later("one without a date: {entry}"),
         NotCounted.ORDER_UNKNOWN: later("one on file: {entry}; whether it came later is not recorded"),
         NotCounted.FUTURE: later("one {entry}; not counted"),
         NotCounted.BEFORE: later("an earlier one: {entry}"),
-        NotCounted.BEFORE_ONSET: later("one from before the onset on record: {entry}"),
-        NotCounted.NOT_COMPLETE: later("one not final, or not known to be a clinician’s: {entry}; not counted"),
-        NotCounted.NOT_UNDERSTOOD: later("one whose wording is not understood: {entry}; not counted"),
-        NotCounted.NOT_BEGUN: later("one that has not begun, or begins at an unknown time: {entry}; not counted"),
-        NotCounted.NOT_IN_FORCE: later("one that is on hold or has ended: {entry}"),
-        NotCounted.OTHER_PURPOSE: later("other appointment booked {entry}, purpose not recorded as follow-up"),
-        NotCounted.PENDING: later("one is pending, not confirmed: {entry}"),
-        NotCounted.DECLINED: later("one was declined by the patient: {entry}"),
-        NotCounted.TODAY: later("one is today, not a follow-up after discharge: {entry}"),
-        NotCounted.TOO_FAR: later("one is booked later than that: {entry}"),
+        NotCounted.BEFORE_ONSET: later("one before the recorded onset: {entry}"),
+        NotCounted.NOT_COMPLETE: later("one not final, or not known to be a clinician’s: {entry}"),
+        NotCounted.NOT_UNDERSTOOD: later("one that was not understood: {entry}; not counted"),
+        NotCounted.NOT_BEGUN: later("one that has not begun, or has no start date: {entry}; not counted"),
+        NotCounted.NOT_IN_FORCE: later("one on hold or ended: {entry}"),
+        NotCounted.OTHER_PURPOSE: later("another appointment: {entry}; not recorded as follow-up"),
+        NotCounted.PENDING: later("one not yet confirmed: {entry}"),
+        NotCounted.DECLINED: later("one declined by the patient: {entry}"),
+        NotCounted.TODAY: later("one today, before discharge: {entry}"),
+        NotCounted.TOO_FAR: later("one booked later than that: {entry}"),
     },
     NotCounted,
 )
 MOST_SEEN = 2
 
 
-def step_lines(steps: Iterable[Step], zone: tzinfo, say: Language) -> tuple[Line, ...]:
-    """One line per step."""
-    return tuple(_line(step, zone, say) for step in steps)
+def step_lines(steps: Iterable[Step], zone: tzinfo, say: Language, *, no_screen: bool = False) -> tuple[Line, ...]:
+    """One line per step, but one for all of which nothing was found. no_screen: no later screen was found either."""
+    listed = tuple(steps)
+    none = [step for step in listed if is_none(step)]
+    lines = tuple(_line(step, zone, say) for step in listed if step not in none)
+    if not none:
+        return lines
+    named = ", ".join([*([say("C-SSRS, ASQ")] if no_screen else []), *(_name(step.kind, say) for step in none)])
+    text = say("None found since (notes, outside care unread): {steps}", steps=named)
+    return (*lines, Line(text=text))
+
+
+def is_none(step: Step) -> bool:
+    """Whether nothing at all was found of a step, in what was read: never of one that is known by its name alone."""
+    return step.done is None and not step.unread and not step.seen and step.kind is not StepKind.PSYCHOSOCIAL
+
+
+def _name(kind: StepKind, say: Language) -> str:
+    return say(NAMES[kind], days=APPOINTMENT_DAYS)
 
 
 def _line(step: Step, zone: tzinfo, say: Language) -> Line:
@@ -68,9 +87,8 @@ def _line(step: Step, zone: tzinfo, say: Language) -> Line:
         shown = [step.done.reference]
     elif step.unread:
         shown = [*step.unreadable[:1], *shown]
-    label = say(LABELS[step.kind], days=APPOINTMENT_DAYS)
-    # Translators: {step} as in "Safety plan since then", {found} as in "none found in the records read".
-    text = say("{step}: {found}", step=label, found=_found(step, zone, say))
+    # Translators: {step} as in "Safety plan", {found} as in "none found since in the records read".
+    text = say("{step}: {found}", step=capitalised(_name(step.kind, say)), found=_found(step, zone, say))
     return Line(text=text, sources=tuple(code(reference) for reference in shown))
 
 
@@ -87,8 +105,10 @@ def _found(step: Step, zone: tzinfo, say: Language) -> str:
         start = _unread(step, say)
     elif any(entry.not_counted in UNSURE for entry in step.seen):
         start = say("not certain")
+    elif step.kind is StepKind.PSYCHOSOCIAL:
+        start = say("none found by name; may be unread")
     else:
-        start = say("none found in the records read")
+        start = say("none found since in the records read")
     return "; ".join((start, *seen[:MOST_SEEN], *rest))
 
 

@@ -10,9 +10,7 @@ from fhir_adapters.facts import Unheard
 def unheard_words(entry: Unheard, moment: str, say: Language) -> tuple[str, list[Line]]:
     """The headline, and the line with date and source. Free text is never repeated: it can name a method."""
     what, sources = _what(entry, say), [entry.reference]
-    why = say("This service cannot read it: look at the source.")
-    if entry.says_yes:
-        why = say("This service cannot read it in full: look at the source.")
+    why = say("Read only in part: look at the source") if entry.says_yes else say("Not read: look at the source")
     # Translators: {what} is a finding, {moment} a date, {source} a reference to the chart, {why} a sentence.
     text = say(
         "**{what}.** {moment}, {source}. {why}",

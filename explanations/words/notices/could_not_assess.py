@@ -76,11 +76,13 @@ def could_not_assess(
         if [u.what for u in needed] != [ChartPart.CONSENTS]:
             consider = _what_to_do(needed, say)
         elif not broken:
-            consider = (say("Rely on the documented answers; check the consent on file"),)
+            consider = (say("Rely on documented answers; check the consent on file"),)
     else:
         hides = any(u.may_hide_answer for u in chart.unreadable)
         hidden = say.many(
-            "It may hold a safety answer: ask directly.", "They may hold a safety answer: ask directly.", len(broken)
+            "It may contain a safety answer: ask directly.",
+            "They may contain a safety answer: ask directly.",
+            len(broken),
         )
         action = hidden if hides else say("Estimates may be incomplete.")
         count = len(broken)
@@ -113,7 +115,7 @@ def _missing_action(parts: set[ChartPart], say: Language) -> str:
 def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
     """Ask where an answer may be missing, look where it would stand, tell who can mend it."""
     parts = {u.what: say(PARTS[u.what]) for u in needed if u.what != ChartPart.CONSENTS}
-    steps = [say("Look for these in the chart itself: {parts}", parts=", ".join(parts.values()))]
+    steps = [say("Check the chart itself for: {parts}", parts=", ".join(parts.values()))]
     if set(parts) - {ChartPart.PATIENT}:
         steps.insert(0, say("Ask directly about thoughts of suicide and self-harm"))
     if any(u.reason.cause is not Cause.NOT_PERMITTED for u in needed):
@@ -124,8 +126,7 @@ def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
 def shown_once(notice: Notice, hours: int, say: Language) -> Notice:
     """The notice of a gap on a card that does not come to the same user again for so many hours."""
     text = say.many(
-        "**Shown to you once in {count} hour:** until then, the absence of a card does not mean that everything "
-        "was read",
+        "**Shown to you once in {count} hour.** Until then, no card does not mean that everything was read",
         "**Shown to you once in {count} hours:** until then, the absence of a card does not mean that everything "
         "was read",
         hours,

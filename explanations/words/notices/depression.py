@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from explanations.judgement.assessment import Assessment
-from explanations.judgement.rationale import Explanation
+from explanations.judgement.rationale import Explanation, Reason
 from explanations.words.estimates.inputs import change_words, reason_line, value_words
 from explanations.words.estimates.outcomes import OUTCOME_WORDS, share_words
 from explanations.words.findings.answers import answer_words, none_words
@@ -34,7 +34,7 @@ from models.rules.follow_up import of_one_day
 from models.rules.unread import answers_unread
 from models.scoring.risk import RiskScore
 
-MOST_REASONS = 4
+MOST_REASONS = 3
 
 
 def follow_up(
@@ -53,14 +53,15 @@ def follow_up(
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
     if is_late:
-        none = later("Later PHQ-9, or a visit coded for depression: none found in the records read")
+        none = later("No later PHQ-9 or visit coded for depression found in the records read")
         if begun:
-            none = later("Later complete PHQ-9, or a visit coded for depression: none found in the records read")
+            none = later("No later complete PHQ-9 or visit coded for depression found in the records read")
         part = later(
-            "Later PHQ-9, or a visit coded for depression: none found in the records read; not all of the chart could "
-            "be read"
+            "No later PHQ-9 or visit coded for depression found in the records read; not all of the chart could be read"
         )
         lines.append(Line(text=say(part if finding.partly_searched else none)))
+        if finding.form and finding.form.instrument.spec.safety:
+            lines.append(Line(text=say("Answers over 14 days old may not reflect today, even a 0")))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
     first, worse = _leading(assessment.chart, finding, first, settings)
     dated = moment_words(first, say)
@@ -132,9 +133,7 @@ def _follow_up_advice(finding: SafetyFinding, *, is_late: bool, say: Language) -
         again = say("Repeat the {title} or complete a PHQ-9", title=title) if is_late else soon
     absent = later("Item {item} not on file: ask directly")
     none = later("Item {item} not read: ask directly") if finding.answers_unread else absent
-    first = (say(none, item=item),) if unknown else ()
-    history = (say("Answers over 14 days old may not reflect today, even a 0"),) if is_late else ()
-    return action, (*first, again, *history)
+    return action, (*((say(none, item=item),) if unknown else ()), again)
 
 
 def _care_lines(assessment: Assessment, say: Language) -> list[Line]:
@@ -181,7 +180,7 @@ def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], se
         rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
     if not rows:
         return []
-    head = say("| Date recorded | Total of 27 | Item 9 and source |")
+    head = say("| Date recorded | Total of 27 | Item 9 |")
     return [Line(text=head, role=LineRole.ROW), Line(text="|:--|:--|:--|", role=LineRole.ROW), *rows]
 
 
@@ -236,9 +235,13 @@ def reason_lines(score: RiskScore, explanation: Explanation, settings: NoticeSet
         "**Above this site’s threshold:** estimate of {outcome}", outcome=say(OUTCOME_WORDS[score.outcome].estimated)
     )
     lines = [Line(text=named, role=LineRole.ESTIMATE)]
+    alike: dict[str, list[Reason]] = {}
     for reason in shown:
-        sources = tuple(code(fact.references[0]) for fact in reason.facts if fact.references and value_words(fact, say))
-        lines.append(Line(text=reason_line(reason, say), role=LineRole.REASON, sources=sources))
+        alike.setdefault(change_words(reason.log_odds, say), []).append(reason)
+    for reasons in alike.values():
+        facts = [fact for reason in reasons for fact in reason.facts]
+        sources = tuple(code(fact.references[0]) for fact in facts if fact.references and value_words(fact, say))
+        lines.append(Line(text=reason_line(reasons, say), role=LineRole.REASON, sources=sources))
     others = say(
         "All other inputs, including missing ones: {change}", change=change_words(explanation.remainder(shown)[1], say)
     )

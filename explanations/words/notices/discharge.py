@@ -6,16 +6,17 @@ one. Only rule R3 lowers a finding: when every step is on file, this service is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
 from explanations.judgement.assessment import Assessment
 from explanations.judgement.next_steps import discharge_steps
 from explanations.words.findings.anomalies import anomaly_line
-from explanations.words.findings.statements import statement
-from explanations.words.findings.steps import SHORT, step_lines
+from explanations.words.findings.statements import Statement, statement
+from explanations.words.findings.steps import SHORT, is_none, step_lines
 from explanations.words.language import Language, later
-from explanations.words.lines import Line, sourced
+from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.escalations import told_words
 from explanations.words.notices.notice import (
     IN_THE_CHART,
@@ -59,30 +60,48 @@ def discharge_notices(assessment: Assessment, settings: NoticeSettings) -> tuple
 
 def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
     """Findings first, then each step, then what to consider. The first finding is the most urgent one."""
+    settings = settings.safe
     say = settings.say
     first, statements = findings[0], [statement(finding, settings.zone, say) for finding in findings]
     acute = first.topic is Topic.ACUTE_SAFETY
     due = [step for step in assessment.steps if step.done is None]
+    steps = _without(findings, assessment.steps)
+    screens, no_screen = _screens(statements, steps)
     return Notice(
         topic=first.topic,
         urgency=first.urgency,
         summary=summary(first.topic, say, _actions(due, say), sentences(findings_words(statements, say), say)),
         heading=say(IN_THE_CHART),
         chart=(
-            *lines_of(statements, say),
-            *step_lines(assessment.steps, settings.zone, say),
+            *lines_of(screens, say),
+            *step_lines(steps, settings.zone, say, no_screen=no_screen),
             *_doubts(assessment, say),
         ),
         consider=_advice(findings, due, settings.contact if acute else None, acute=acute, say=say),
-        consider_heading=say("Consider before discharge"),
+        consider_heading=say("Before discharge"),
         basis=Basis(
-            kind=BasisKind.ACUTE_DISCHARGE if acute else BasisKind.DISCHARGE,
+            kind=BasisKind.ACUTE_ANSWERS if acute else BasisKind.ANSWERS,
             rules=rules_of(findings),
             told=told_words(assessment, settings) if acute else "",
         ),
         crisis=True,
-        drafts=discharge_steps(assessment.steps, assessment.chart),
+        drafts=discharge_steps(assessment.steps, assessment.chart, settings.region),
     )
+
+
+def _without(findings: list[SafetyFinding], steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps; an entry that is itself the one finding is not named a second time as a step that does not count."""
+    itself = findings[0].references if len(findings) == 1 else ()
+    return tuple(replace(step, seen=tuple(e for e in step.seen if e.reference not in itself)) for step in steps)
+
+
+def _screens(statements: list[Statement], steps: Iterable[Step]) -> tuple[list[Statement], bool]:
+    """The statements, and whether the steps' own line says that no screen was found, so that the finding need not."""
+    first, *others = statements
+    later = tuple(line for line in first.later if line.role is not LineRole.NONE_LATER)
+    if others or later == first.later or not any(is_none(step) for step in steps):
+        return statements, False
+    return [replace(first, later=later)], True
 
 
 def _to_be_checked(notice: Notice, findings: list[SafetyFinding], settings: NoticeSettings) -> Notice:
@@ -125,7 +144,7 @@ def _advice(
     assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation covers it.
     """
     kinds = {step.kind for step in due}
-    to_assess = StepKind.RISK_ASSESSMENT in kinds
+    to_assess = bool(kinds & {StepKind.RISK_ASSESSMENT, StepKind.PSYCHOSOCIAL})
     screened = [f for f in findings if f.form and f.form.instrument is Instrument.ASQ]
     positive = (Kind.ASQ, Kind.ALL_REFUSED)
     asq = any(f.kind in positive and f.topic is Topic.POSITIVE_SAFETY_ANSWER for f in screened)
@@ -165,24 +184,24 @@ class Advice(StrEnum):
 
 ADVICE = complete(
     {
-        Advice.STAY: later("Stay with the patient; full safety evaluation before the patient leaves"),
+        Advice.STAY: later("Stay with the patient; full safety evaluation"),
         Advice.CALL: later("{contact} (set by this site)"),
         Advice.LOOK: later("Look at the source and ask directly"),
-        Advice.BRIEF_ASSESSMENT: later("Brief suicide safety assessment before discharge"),
-        Advice.BRIEF_IF_NOT_DONE: later("Brief suicide safety assessment before discharge, if not done"),
-        Advice.ASSESS: later("Clinical assessment with the patient; one instrument alone does not decide"),
+        Advice.BRIEF_ASSESSMENT: later("Brief suicide safety assessment"),
+        Advice.BRIEF_IF_NOT_DONE: later("Brief suicide safety assessment, if not done"),
+        Advice.ASSESS: later("Clinical assessment; no single instrument decides"),
         Advice.REVIEW_ASSESSMENT: later("Review the assessment on file with the patient"),
-        Advice.MAKE_PLAN: later("Make the safety plan together; talk about access to means"),
-        Advice.REVIEW_PLAN: later("Review the safety plan on file; talk about access to means"),
-        Advice.AGREE_CONTACT: later("Agree a follow-up contact within 7 days, and who makes it"),
-        Advice.CONFIRM_APPOINTMENT: later("Confirm the appointment on file, and a contact within 7 days"),
+        Advice.MAKE_PLAN: later("Make a safety plan; discuss access to means"),
+        Advice.REVIEW_PLAN: later("Review the safety plan on file; discuss access to means"),
+        Advice.AGREE_CONTACT: later("Agree on a contact within 7 days"),
+        Advice.CONFIRM_APPOINTMENT: later("Confirm the appointment on file and a contact within 7 days"),
     },
     Advice,
 )
 # The wording of advice that is joined to the previous line by a semicolon.
 JOINED = {
-    Advice.MAKE_PLAN: later("make the safety plan together; talk about access to means"),
-    Advice.REVIEW_PLAN: later("review the safety plan on file; talk about access to means"),
-    Advice.AGREE_CONTACT: later("agree a follow-up contact within 7 days, and who makes it"),
-    Advice.CONFIRM_APPOINTMENT: later("confirm the appointment on file, and a contact within 7 days"),
+    Advice.MAKE_PLAN: later("make a safety plan; discuss access to means"),
+    Advice.REVIEW_PLAN: later("review the safety plan on file; discuss access to means"),
+    Advice.AGREE_CONTACT: later("agree on follow-up contact within 7 days"),
+    Advice.CONFIRM_APPOINTMENT: later("confirm the appointment on file and a contact within 7 days"),
 }

@@ -15,10 +15,13 @@ LABELS = complete(
         DraftKind.PHQ9M: later("Draft order: PHQ-9M, today"),
         DraftKind.PHQ9M_COMPLETE: later("Draft order: PHQ-9M, complete today"),
         DraftKind.ASSESSMENT: later("Draft order: suicide risk assessment, today"),
+        DraftKind.PSYCHOSOCIAL: later("Draft order: psychosocial assessment, today"),
         DraftKind.CONTACT: later("Draft task: follow-up contact within {days} days"),
     },
     DraftKind,
 )
+# The button of a card that leads to the app.
+DETAILS = later("Open detailed view")
 
 
 def draft_label(kind: DraftKind, say: Language) -> str:

@@ -13,25 +13,28 @@ from explanations.words.notices.topics import SPEC_OF
 from explanations.words.tables import complete
 from models.rules.findings import Topic
 
-FOR_ALL = later("No card of this before {until}: on {since} somebody recorded “{reason}”; only this page shows it")
-FOR_YOU = later("No card of this for you before {until}: on {since} you recorded “{reason}”; only this page shows it")
+FOR_ALL = later("No card about this before {until}: “{reason}” was recorded on {since}. Shown on this page only")
+FOR_YOU = later(
+    "No card about this for you before {until}: you recorded “{reason}” on {since}. Shown on this page only"
+)
 WHY = complete(
     {
         LimitReason.SNOOZED: FOR_ALL,
         LimitReason.ASSESSED: later(
-            "No card of this before {until}: a suicide risk assessment of {since} is on file; only this page shows it"
+            "No card about this before {until}: a suicide risk assessment of {since} is on file. Shown on this page "
+            "only"
         ),
         LimitReason.SHOWN_BEFORE: later(
-            "No card of this before {until}, unless the data behind it change: one was shown on {since}; only this "
-            "page shows it"
+            "No card about this before {until} unless its data change: one was shown on {since}. Shown on this page "
+            "only"
         ),
         LimitReason.REPEATED: later(
-            "No card of this for you before {until}, {until_time}: you were shown it on {since}, {since_time}; only "
-            "this page shows it"
+            "No card about this for you before {until}, {until_time}: you were shown one on {since}, {since_time}. "
+            "Shown on this page only"
         ),
         LimitReason.DAILY_LIMIT: later(
-            "No card of this for you before {until}: you have been shown as many of this kind today as your site "
-            "allows; only this page shows it"
+            "No card about this for you before {until}: you have seen as many of this kind today as your site allows. "
+            "Shown on this page only"
         ),
     },
     LimitReason,
@@ -65,7 +68,7 @@ def marked_limits(
 
 
 def _why(topic: Topic, held: HeldBack, settings: NoticeSettings) -> str:
-    say = settings.say
+    say = settings.safe.say
     until, since = (at.astimezone(settings.zone) for at in (held.until, held.since))
     reason = next((reason.display for reason in SPEC_OF[topic].overrides if reason.code == held.code), "")
     return say(

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import date, tzinfo
 from enum import StrEnum
 
 from explanations.judgement.proposals import DraftKind
+from explanations.judgement.regions import DEFAULT_REGION, Region
 from explanations.words.findings.gaps import gap_words
 from explanations.words.findings.statements import Statement
-from explanations.words.language import ENGLISH, Language, code, language, later
+from explanations.words.help_lines import CrisisLine, crisis_text
+from explanations.words.language import Language, code, language, later
 from explanations.words.lines import Line, sourced
+from explanations.words.regional import regional
 from explanations.words.tables import complete
 from fhir_adapters.facts import Unreadable
 from models.rules.findings import SafetyFinding, Topic, Urgency
@@ -27,19 +30,42 @@ MOST_COUNTED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
-    """A site's settings for its notices. `show_probability` is off by default. safety_plan: its own form's address."""
+    """A site's settings for its notices. `show_probability` is off by default. safety_plan: its own form's address.
+
+    crisis_lines: those that the site itself has checked; they come before those of its region. say: the language of the
+    reader.
+    """
 
     zone: tzinfo
-    country: str = "US"
+    region: Region = DEFAULT_REGION
+    crisis_lines: tuple[CrisisLine, ...] = ()
     contact: str | None = None
     safety_plan: str | None = None
     show_probability: bool = False
-    locale: str = ENGLISH
+    say: Language = field(default_factory=language)
+
+    def __post_init__(self) -> None:
+        """The language is always that of the region."""
+        object.__setattr__(self, "say", regional(self.say, self.region))
 
     @property
-    def say(self) -> Language:
-        """The language of this site's clinicians."""
-        return language(self.locale)
+    def safe(self) -> NoticeSettings:
+        """The same, in the language that every notice is in: never one whose texts on safety nobody reviewed."""
+        return self if self.say.reviewed else replace(self, say=self.say.safe)
+
+    def crisis_text(self, today: date, say: Language, *, spoken: tuple[str, ...] = (), perinatal: bool = False) -> str:
+        """The crisis lines of this site, as markdown; see `help_lines.crisis_text`.
+
+        say: the language of the reader, also where nobody has reviewed it. spoken: of the patient; none: not known.
+        """
+        return crisis_text(
+            self.region,
+            today,
+            say.safe,
+            own=self.crisis_lines,
+            perinatal=perinatal,
+            spoken=spoken or (say.locale,),
+        )
 
 
 class BasisKind(StrEnum):
@@ -47,8 +73,6 @@ class BasisKind(StrEnum):
 
     ANSWERS = "answers"
     ACUTE_ANSWERS = "acute-answers"
-    DISCHARGE = "discharge"
-    ACUTE_DISCHARGE = "acute-discharge"
     CHART = "chart"
     ANOMALY = "anomaly"
     NOT_READ = "not-read"
@@ -101,33 +125,25 @@ class Notice:
 
 IN_THE_CHART, LAST_RESULTS = later("In the chart"), later("Last results")
 CONSIDER_TODAY, CONSIDER_NOW = later("Consider today"), later("Consider now")
-# Translators: follows "Based on chart answers (rule R7)", before a full stop.
+# Translators: follows "From chart data (rule R7)", before a full stop.
 NO_MODEL = later(", not a model")
 # Translators: as above.
 MODEL_BELOW = later("; a model prompted only what follows “Also”")
 BASES = complete(
     {
         # Translators: {rules} is such as "rule R7" or "rules R2, R7".
-        BasisKind.ANSWERS: later("Based on chart answers ({rules}){model}. Not a monitoring service."),
-        BasisKind.ACUTE_ANSWERS: later("Based on chart answers ({rules}){model}."),
-        BasisKind.DISCHARGE: later(
-            "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
-            "notes and documents are not read. Not a monitoring service."
-        ),
-        BasisKind.ACUTE_DISCHARGE: later(
-            "Based on chart answers ({rules}) and later entries{model}. Care given elsewhere, "
-            "notes and documents are not read."
-        ),
-        BasisKind.CHART: later("Based on chart data ({rules}){model}."),
-        BasisKind.ANOMALY: later("Based on {rules}{model}."),
-        BasisKind.NOT_READ: later("Based on {rules}{model}. What could not be read is not counted as absent."),
+        BasisKind.ANSWERS: later("From chart data ({rules}){model}. Not a monitoring service."),
+        BasisKind.ACUTE_ANSWERS: later("From chart data ({rules}){model}."),
+        BasisKind.CHART: later("From chart data ({rules}){model}."),
+        BasisKind.ANOMALY: later("From chart data ({rules}){model}."),
+        BasisKind.NOT_READ: later("From chart data ({rules}){model}. What could not be read is not counted as absent."),
         BasisKind.PATTERN: later(
-            "Prompted by a model estimate ({rules}; machine learning, not a diagnosis): associations, not causes; "
+            "Prompted by a model estimate ({rules}): machine learning, not a diagnosis; associations, not causes; "
             "treatment shows care, not cause."
         ),
         BasisKind.MODEL: later(
-            "Model {models}, learned from US survey adults: associations, not causes; treatment shows care, not cause. "
-            "{known} of {inputs} inputs known. Not validated at this site."
+            "Model {models}, trained on US survey adults, not validated at this site; {known} of {inputs} inputs "
+            "known. Associations, not causes; treatment shows care, not cause."
         ),
         BasisKind.SWITCHED_OFF: later(
             "Switched off by this site. The absence of other cards does not mean that there is nothing in the chart."
@@ -138,13 +154,17 @@ BASES = complete(
     },
     BasisKind,
 )
-ACUTE = (BasisKind.ACUTE_ANSWERS, BasisKind.ACUTE_DISCHARGE)
 NOBODY_TOLD = later("Nobody has been notified: this is not a monitoring service.")
 
 
 def rule_words(rules: Sequence[str], say: Language) -> str:
     """`rule R7`, `rules R2, R7`."""
     return say.many("rule {rules}", "rules {rules}", len(rules), rules=", ".join(rules))
+
+
+def of_answers(basis: Basis) -> Basis:
+    """The basis without who has been told, for where that is said elsewhere or not at all."""
+    return replace(basis, kind=BasisKind.ANSWERS, told="") if basis.kind is BasisKind.ACUTE_ANSWERS else basis
 
 
 def basis_words(basis: Basis, say: Language) -> str:
@@ -157,7 +177,7 @@ def basis_words(basis: Basis, say: Language) -> str:
         known=basis.known,
         inputs=basis.inputs,
     )
-    told = basis.told or (say(NOBODY_TOLD) if basis.kind in ACUTE else "")
+    told = basis.told or (say(NOBODY_TOLD) if basis.kind is BasisKind.ACUTE_ANSWERS else "")
     return f"{first} {told}" if told else first
 
 
@@ -168,6 +188,11 @@ def source_label(basis: Basis, say: Language) -> str:
         if basis.by_model
         else say("mental-health-cds: documented answers")
     )
+
+
+def sources_words(sources: Sequence[str], say: Language) -> str:
+    """The sources by the numbers that the lines cite: `Sources: [1] Observation/a, [2] Condition/b`."""
+    return say("Sources: {sources}", sources=", ".join(f"[{n}] {source}" for n, source in enumerate(sources, start=1)))
 
 
 def contact_words(contact: str, say: Language) -> str:

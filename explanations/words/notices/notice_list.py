@@ -13,7 +13,6 @@ from explanations.judgement.next_steps import led_by_safety, next_steps
 from explanations.words.findings.anomalies import anomaly_line
 from explanations.words.findings.coded_events import event_words
 from explanations.words.findings.statements import headline, statement
-from explanations.words.help_lines import crisis_text
 from explanations.words.language import Language
 from explanations.words.lines import Line, LineRole, sourced
 from explanations.words.notices.depression import measure_again
@@ -37,12 +36,12 @@ def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, .
     unordered = [from_findings(assessment, topic, findings, settings) for topic, findings in by_topic.items()]
     by_model = []
     if assessment.measure_again() and Topic.DEPRESSION_FOLLOW_UP not in by_topic:
-        by_model.append(measure_again(assessment, settings))
+        by_model.append(measure_again(assessment, settings.safe))
     if assessment.prompting():
-        by_model.append(prompt(assessment, settings))
-    unordered += [replace(made, drafts=next_steps(made.topic, (), assessment.chart)) for made in by_model]
+        by_model.append(prompt(assessment, settings.safe))
+    unordered += [replace(n, drafts=next_steps(n.topic, (), assessment.chart, settings.region)) for n in by_model]
     ranked = _led_by_safety(ordered(assessment, unordered, settings))
-    return _with_foreign(ranked, beside, settings.say) if beside else ranked
+    return _with_foreign(ranked, beside, settings) if beside else ranked
 
 
 def _foreign_beside(by_topic: Mapping[Topic, Sequence[SafetyFinding]]) -> tuple[ForeignEntries, ...]:
@@ -53,9 +52,12 @@ def _foreign_beside(by_topic: Mapping[Topic, Sequence[SafetyFinding]]) -> tuple[
     return foreign if has_finding and len(foreign) == len(odd) else ()
 
 
-def _with_foreign(ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries], say: Language) -> tuple[Notice, ...]:
+def _with_foreign(
+    ranked: tuple[Notice, ...], foreign: Iterable[ForeignEntries], settings: NoticeSettings
+) -> tuple[Notice, ...]:
     """Entries of others as last lines of the first notice."""
     first, *others = ranked
+    say = settings.safe.say
     lines = [sourced(anomaly_line(anomaly, say), anomaly.references, LineRole.OTHERS) for anomaly in foreign]
     return (replace(first, chart=(*first.chart, *lines)), *others)
 
@@ -76,7 +78,7 @@ def _led_by_safety(ranked: tuple[Notice, ...]) -> tuple[Notice, ...]:
     return (*led, *ranked[place:])
 
 
-def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]:
+def merged(ranked: tuple[Notice, ...], most: int, settings: NoticeSettings) -> list[Notice]:
     """The first `most` notices and every safety notice; the summaries of the rest become lines of the last one kept."""
     safety = [n for n in ranked if n.topic in SAFETY_TOPICS]
     room = max(0, most - len(safety))
@@ -86,6 +88,7 @@ def merged(ranked: tuple[Notice, ...], most: int, say: Language) -> list[Notice]
     if not below:
         return shown
     last = shown[-1]
+    say = settings.safe.say
     lines = [line for notice in below for line in (_also(notice, say), *_sourced(notice.chart, say))]
     basis = replace(last.basis, model_below=any(notice.basis.by_model for notice in below))
     return [*shown[:-1], replace(last, chart=(*last.chart, *lines), basis=basis)]
@@ -110,9 +113,10 @@ def _sourced(chart: Iterable[Line], say: Language) -> list[Line]:
 
 
 def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
-    """The crisis lines of the site's country, as markdown; including the perinatal line beside an EPDS."""
+    """The crisis lines of the site, as markdown; including the perinatal line beside an EPDS."""
     perinatal = any(f.form and f.form.instrument is Instrument.EPDS for f in assessment.findings)
-    return crisis_text(settings.country, assessment.chart.today, settings.say, perinatal=perinatal)
+    chart = assessment.chart
+    return settings.crisis_text(chart.today, settings.say, spoken=chart.spoken, perinatal=perinatal)
 
 
 def history_apart(assessment: Assessment, ranked: Iterable[Notice], settings: NoticeSettings) -> tuple[Line, ...]:
@@ -124,7 +128,8 @@ def _with_history(assessment: Assessment, ranked: list[Notice], settings: Notice
     """Adds the history (over 90 days, or coded as history) to the first notice about the patient's state."""
     listed = _history(assessment, settings)
     left = len(listed) - MOST_HISTORY
-    rest = [Line(text=settings.say("and {count} more in the history", count=left), role=LineRole.HISTORY)]
+    say = settings.say.safe
+    rest = [Line(text=say("and {count} more in the history", count=left), role=LineRole.HISTORY)]
     shown = [*listed[:MOST_HISTORY], *(rest if left > 0 else [])]
     place = _for_history(ranked)
     if place is None or not shown:
@@ -142,7 +147,7 @@ def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ..
 
 
 def _history_line(finding: SafetyFinding, settings: NoticeSettings) -> Line:
-    say = settings.say
+    say = settings.say.safe
     what = event_words(finding.event.kind, say) if finding.event else headline(finding, say)
     text = say(
         "History: {what}, {date}, {sources}",
@@ -157,9 +162,10 @@ def from_findings(
     assessment: Assessment, topic: Topic, findings: list[SafetyFinding], settings: NoticeSettings
 ) -> Notice:
     """The notice of one topic from its findings, the most urgent first."""
+    settings = settings.safe
     spec, say = SPEC_OF[topic], settings.say
     if spec.notice is None:
         raise LookupError(f"expected a topic that findings have; found {topic}")
     statements = [statement(finding, settings.zone, say) for finding in findings]
     made = spec.notice(assessment, findings, statements, settings, tuple(say(text) for text in spec.consider))
-    return replace(made, drafts=next_steps(topic, findings, assessment.chart))
+    return replace(made, drafts=next_steps(topic, findings, assessment.chart, settings.region))

@@ -53,7 +53,7 @@ def prompt(assessment: Assessment, settings: NoticeSettings) -> Notice:
         topic=Topic.SCREENING_PROMPT,
         urgency=Urgency.NOTE,
         summary=summary(Topic.SCREENING_PROMPT, say, (), (long, pattern)),
-        heading="",
+        heading=say("Main reasons"),
         chart=(*(line for lines in reasons for line in lines), *_missing_lines(assessment, explained, say)),
         consider=(say("PHQ-2 or PHQ-9; ask item 9 directly"),),
         consider_heading=say(CONSIDER_TODAY),

@@ -45,7 +45,7 @@ def safety_notice(
     listed = [said if finding.topic is topic else earlier(said, say) for finding, said in pairs]
     acute = topic is Topic.ACUTE_SAFETY
     if topic is Topic.POSITIVE_SAFETY_ANSWER and any(f.kind is Kind.ASQ for f in findings):
-        first = say("Brief suicide safety assessment during this visit, before the patient leaves")
+        first = say("Brief suicide safety assessment before the patient leaves")
         consider = (first, *consider[1:])
     if acute and settings.contact:
         consider = (*consider, contact_words(settings.contact, say))
@@ -116,15 +116,15 @@ SHORT_LATER = complete(
     {
         LaterKind.CSSRS_NEGATIVE: later("C-SSRS answered no"),
         LaterKind.CSSRS_POSITIVE: later("C-SSRS with positive answers"),
-        LaterKind.CSSRS_INCOMPLETE: later("C-SSRS, not complete"),
+        LaterKind.CSSRS_INCOMPLETE: later("incomplete C-SSRS"),
         LaterKind.ASQ_NEGATIVE: later("ASQ answered no"),
         LaterKind.ASQ_POSITIVE: later("ASQ with positive answers"),
-        LaterKind.ASQ_INCOMPLETE: later("ASQ, not complete"),
+        LaterKind.ASQ_INCOMPLETE: later("incomplete ASQ"),
         LaterKind.LEVEL_POSITIVE: later("positive result of a suicide risk screen"),
         LaterKind.LEVEL_OTHER: later("result of a suicide risk screen"),
         LaterKind.RISK_ASSESSMENT: later("risk assessment"),
         LaterKind.RISK_POSITIVE: later("risk assessment with a positive result"),
-        LaterKind.RISK_INCOMPLETE: later("risk assessment, not complete"),
+        LaterKind.RISK_INCOMPLETE: later("incomplete risk assessment"),
         LaterKind.RISK_BY_SOFTWARE: later("risk score from software"),
         LaterKind.ITEM_9_ZERO: later("item 9 “not at all”"),
     },

@@ -14,19 +14,20 @@ from explanations.words.notices.topics import SPEC_OF
 from models.rules.findings import SAFETY_TOPICS, Topic, Urgency
 
 ABOUT_SAFETY = (*SAFETY_TOPICS, Topic.COULD_NOT_ASSESS)
-LOOK = later("Look at the answers about suicide and self-harm in the chart itself")
+LOOK = later("Check the chart itself for answers about suicide and self-harm")
 ASK = later("Ask directly about thoughts of suicide and self-harm")
 
 
 def service_off(since: datetime, settings: NoticeSettings) -> Notice:
     """The one notice of a service that is switched off: nothing was read."""
+    settings = settings.safe
     say = settings.say
     return _instead(
         say,
         say("This service is switched off: the chart was not read."),
         say("Switched off"),
         (
-            Line(text=say("**Nothing of the chart was read**"), role=LineRole.LEAD),
+            Line(text=say("**The chart was not read**"), role=LineRole.LEAD),
             Line(text=say("This service was switched off here on {moment}", moment=_moment(since, settings))),
         ),
         BasisKind.SWITCHED_OFF,
@@ -35,11 +36,8 @@ def service_off(since: datetime, settings: NoticeSettings) -> Notice:
 
 def has_opted_out(settings: NoticeSettings) -> Notice:
     """The one notice on a patient who has opted out, at a site whose policy then switches the rules off: no content."""
-    say = settings.say
-    text = say(
-        "Nothing of the chart was read, and answers in it are not restated here. This says nothing about "
-        "the patient’s safety"
-    )
+    say = settings.safe.say
+    text = say("No answers are restated here. This says nothing about the patient’s safety")
     found = _instead(
         say,
         say("The patient has opted out: the chart was not read."),
@@ -81,6 +79,7 @@ def held_back(
 
 def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], told: str, settings: NoticeSettings) -> Notice:
     """That something about safety was found, and is not said here; but who has been `told` is."""
+    settings = settings.safe
     say = settings.say
     texts = (
         say(
@@ -92,7 +91,7 @@ def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], told: str, s
     )
     found = _instead(
         say,
-        say("A card on safety is held back: cards of its kind are switched off."),
+        say("A safety card is held back: cards of this kind are switched off."),
         say("Switched off"),
         tuple(Line(text=text, role=LineRole.LEAD) for text in texts),
         BasisKind.SWITCHED_OFF,
@@ -102,15 +101,14 @@ def _topics_off(topics: list[Topic], off: Mapping[Topic, datetime], told: str, s
 
 def marked(notices: Iterable[Notice], off: Mapping[Topic, datetime], settings: NoticeSettings) -> tuple[Notice, ...]:
     """For a page, which shows every notice: those whose cards are held back say so."""
-    say = settings.say
     return tuple(
         replace(
             notice,
             chart=(
                 *notice.chart,
                 Line(
-                    text=say(
-                        "Cards of this kind were switched off here on {moment}; only this page shows it",
+                    text=settings.safe.say(
+                        "Cards of this kind were switched off here on {moment}. Shown on this page only",
                         moment=_moment(off[notice.topic], settings),
                     )
                 ),

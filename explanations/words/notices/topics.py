@@ -1,4 +1,4 @@
-"""The card topics, one row each: names, advice, guideline links and override reasons.
+"""The card topics, one row each: names, advice and override reasons.
 
 Checked at import: a topic without a row is an error. The order is that of `Topic`; the indicator follows the finding's
 urgency (rule R14).
@@ -52,8 +52,8 @@ class TopicSpec:
     """One topic.
 
     notice: makes the notice from findings; None: a model prompts it. name: the display of its static code. word: its
-    urgency on a page, in a word or two. consider: advice; empty if it depends on the findings. guidelines: ids of
-    guideline links. overrides: three to five. holds_history: whether it lists older findings.
+    urgency on a page, in a word or two. consider: advice; empty if it depends on the findings. overrides: three to
+    five. holds_history: whether it lists older findings.
     """
 
     topic: Topic
@@ -61,7 +61,6 @@ class TopicSpec:
     name: str
     word: str
     consider: tuple[str, ...]
-    guidelines: tuple[str, ...]
     overrides: tuple[OverrideReason, ...]
     holds_history: bool
 
@@ -98,13 +97,12 @@ TOPICS = (
         word=later("Acute"),
         consider=(
             later("Stay with the patient; full safety evaluation today"),
-            later("Safety plan and access to means"),
+            later("Make a safety plan; discuss access to means"),
         ),
-        guidelines=("safe-t", "calm"),
         overrides=(
             _declines_nothing("under-way", later("Safety evaluation done or under way today")),
             _wrong("with-crisis-team", later("Patient is already with the crisis team")),
-            _wrong("entered-in-error", later("Answer was recorded in error")),
+            _wrong("entered-in-error", later("Entry was recorded in error")),
             _not_theirs("not-treating", later("Not the treating clinician; handed over")),
         ),
         holds_history=True,
@@ -115,14 +113,13 @@ TOPICS = (
         name=later("Positive safety answer"),
         word=later("Ask"),
         consider=(
-            later("Ask directly; a structured screener such as C-SSRS or ASQ can follow"),
-            later("If confirmed: safety plan, access to means, a date for follow-up"),
+            later("Ask directly; a screener such as the C-SSRS or ASQ can follow"),
+            later("If confirmed: safety plan, access to means, follow-up date"),
         ),
-        guidelines=("safe-t", "calm"),
         overrides=(
             _done("assessed", later("Assessed; documented in my note")),
             _declines_nothing("will-assess", later("Will ask during this visit")),
-            _wrong("entered-in-error", later("Answer was recorded in error")),
+            _wrong("entered-in-error", later("Entry was recorded in error")),
             _not_now(later("Not appropriate at this visit")),
         ),
         holds_history=True,
@@ -133,10 +130,9 @@ TOPICS = (
         name=later("Recent safety event"),
         word=later("Ask again"),
         consider=(
-            later("Reassess; review or make the safety plan; talk about access to means"),
-            later("Agree the next contact before the visit ends"),
+            later("Reassess; make or review the safety plan; discuss access to means"),
+            later("Agree on the next contact before the visit ends"),
         ),
-        guidelines=("safe-t", "calm"),
         overrides=(
             _done("assessed-elsewhere", later("Reassessed elsewhere; not in this chart")),
             _declines_nothing("will-assess", later("Will ask during this visit")),
@@ -151,7 +147,6 @@ TOPICS = (
         name=later("Data anomaly"),
         word=later("Check data"),
         consider=(later("Check the source; no estimate was made"),),
-        guidelines=(),
         overrides=(
             _done("corrected", later("Corrected at the source")),
             _declines_nothing("known", later("Known; does not matter here")),
@@ -165,7 +160,6 @@ TOPICS = (
         name=later("Depression follow-up"),
         word=later("Follow up"),
         consider=(),
-        guidelines=("uspstf-adult-2023",),
         overrides=(
             _done("reviewed", later("Followed up; documented in my note")),
             _done("elsewhere", later("Followed up elsewhere")),
@@ -180,7 +174,6 @@ TOPICS = (
         name=later("Screening prompt"),
         word=later("Prompt"),
         consider=(),
-        guidelines=("uspstf-adult-2023",),
         overrides=(
             _done("screened", later("Screened already; not in this chart")),
             _wrong("known-managed", later("Depression known and managed")),
@@ -200,7 +193,6 @@ TOPICS = (
         name=later("Could not assess"),
         word=later("Not assessed"),
         consider=(later("Ask directly"), later("Look at the source in the chart")),
-        guidelines=(),
         overrides=(
             _done("asked", later("Asked; documented in my note")),
             _refused("declined", later("Patient declined to answer")),

@@ -100,8 +100,8 @@ class _Block:
 
 
 def availability(assessment: Assessment, say: Language) -> tuple[AvailableRow, ...]:
-    """The rows, in page order."""
-    return tuple(_row(block, assessment, say) for block in BLOCKS)
+    """The rows, in page order; of what only models read, where they may be asked."""
+    return tuple(_row(block, assessment, say) for block in BLOCKS if assessment.asked or block.groups != MEASURED)
 
 
 def unread_inputs(chart: PatientRecord) -> dict[str, Availability]:
@@ -181,7 +181,7 @@ def _state(lost: list[Unknown], *, held: bool, fresh: bool, broken: bool, old: b
 
 
 def _lost(unknown: Unknown, say: Language) -> str:
-    # Translators: a part of the chart, and why it was not read: "medicines: the chart refused access".
+    # Translators: a part of the chart, and why it was not read: "medicines: the EHR refused access".
     return say("{part}: {reason}", part=say(PARTS[unknown.what]), reason=gap_words(unknown.reason, say))
 
 

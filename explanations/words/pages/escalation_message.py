@@ -22,11 +22,11 @@ def contact_words(say: Language, *, link: str, within_min: int, drill: bool) -> 
         summary = say("Drill: no patient is behind this message.")
         subject = say("Drill: please acknowledge within {minutes} min", minutes=within_min)
     else:
-        summary = say("A patient's answers call for somebody to look now.")
-        subject = say("Please look now, and acknowledge within {minutes} min", minutes=within_min)
-    asked = say("Open this page, sign in, and acknowledge within {minutes} min:", minutes=within_min)
-    after = [] if drill else [say("Without an acknowledgement the next contact is told.")]
-    about = say("This message holds nothing about the patient; do not reply to it.")
+        summary = say("A patient’s answers need someone to look now.")
+        subject = say("Please look now and acknowledge within {minutes} min", minutes=within_min)
+    asked = say("Open this page, sign in and acknowledge within {minutes} min:", minutes=within_min)
+    after = [] if drill else [say("If nobody acknowledges, the next contact is told.")]
+    about = say("This message contains nothing about the patient. Please do not reply to it.")
     paragraphs = (summary, f"{asked}\n{link}", *after, about)
     return ContactWords(subject=subject, summary=summary, text="\n\n".join(paragraphs))
 

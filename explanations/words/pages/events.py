@@ -37,7 +37,7 @@ def lane_caption(medicine: str, lane: Lane, start: date, say: Language) -> str:
 
 def _ended(medicine: str, run: Run, say: Language) -> str:
     if run.end is None:
-        return say("{medicine}, over, end not recorded", medicine=medicine)
+        return say("{medicine}, ended, date not recorded", medicine=medicine)
     return say("{medicine}, ended {date}", medicine=medicine, date=say.day(run.end))
 
 
@@ -67,7 +67,7 @@ def _of_medicine(lane: Lane, say: Language) -> list[tuple[date, str]]:
         if run.end:
             events.append((run.end, say("{medicine}: ended", medicine=name)))
         elif not run.active:
-            over = say("{medicine}: ordered; over, end not recorded", medicine=name)
+            over = say("{medicine}: ordered; ended, date not recorded", medicine=name)
             events[-1] = (run.days[-1], over)
     return events
 
@@ -101,9 +101,9 @@ def _medicine_words(lane: Lane, start: date, say: Language) -> str:
     if (last.end or last.days[-1]) < start:
         return ""
     message = (
-        later("{medicine} from {start} to {end}, now over")
+        later("{medicine} from {start} to {end}, ended")
         if last.end
-        else later("{medicine} from {start}, now over, end not recorded")
+        else later("{medicine} from {start}, ended, date not recorded")
     )
     return say(message, medicine=name, start=since, end=say.long_day(last.end) if last.end else "")
 

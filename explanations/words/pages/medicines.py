@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from explanations.judgement.regions import Region
 from explanations.words.language import Language, later
 from explanations.words.tables import complete
 from fhir_adapters.codesets.boxed_warnings import LabelWarning, warnings_by_code
@@ -22,14 +23,14 @@ ABOUT = (
 KINDS = complete(
     {
         # Translators: what the label of a medicine warns of, after "Boxed warning on the label:".
-        "antidepressant-under-25": later("antidepressants: suicidal thoughts and behaviour in people under 25"),
+        "antidepressant-under-25": later("antidepressants: suicidal thoughts and behavior in people under 25"),
         "antipsychotic-under-25": later(
             "antipsychotics also used for depression: suicidal thoughts in people under 25"
         ),
         "suicidal-thoughts-under-18": later("suicidal thoughts in people under 18"),
-        "suicidal-thoughts": later("suicidal thoughts and behaviour"),
+        "suicidal-thoughts": later("suicidal thoughts and behavior"),
         "depression-and-suicidal-thoughts": later("depression and suicidal thoughts"),
-        "psychiatric-and-behavioural": later("serious psychiatric and behavioural reactions"),
+        "psychiatric-and-behavioural": later("serious psychiatric and behavioral reactions"),
         "neuropsychiatric": later("neuropsychiatric events"),
         "antiepileptic-class": later("antiepileptic medicines: suicidal thoughts"),
     },
@@ -54,15 +55,16 @@ class MedicineLine:
     reference: str
 
 
-def medicine_lines(chart: PatientRecord, say: Language) -> tuple[MedicineLine, ...]:
+def medicine_lines(chart: PatientRecord, say: Language, region: Region) -> tuple[MedicineLine, ...]:
     """The active medicines: those with a note first, then by name."""
-    lines = [medicine_line(use, chart, say) for use in chart.medicines]
+    lines = [medicine_line(use, chart, say, region) for use in chart.medicines]
     return tuple(sorted(lines, key=lambda line: (not line.notes, line.name.lower(), line.reference)))
 
 
-def medicine_line(use: MedicineUse, chart: PatientRecord, say: Language) -> MedicineLine:
-    """One medicine, with the label warnings that apply to this patient."""
-    notes = [note for note in (_recent(use, chart, say), warning_words(use, chart.age_years, say)) if note]
+def medicine_line(use: MedicineUse, chart: PatientRecord, say: Language, region: Region) -> MedicineLine:
+    """One medicine, with the label warnings that apply to this patient, where the labels are those of the region."""
+    warning = warning_words(use, chart.age_years, say) if region.labels else None
+    notes = [note for note in (_recent(use, chart, say), warning) if note]
     return MedicineLine(
         name=use.name, dose=use.dose_text, since=_since(use, chart, say), notes=tuple(notes), reference=use.reference
     )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from explanations.words.findings.answers import item_words
+from explanations.words.findings.answers import item_words, screen_words
 from explanations.words.language import Language, clock
 from explanations.words.pages.trends import BAND_WORDS
 from fhir_adapters.facts import AnswerState, ItemAnswer
-from fhir_adapters.writing.questionnaires import EntryState, FormAnswer, FormAnswers
+from fhir_adapters.writing.questionnaires import FormAnswer, FormAnswers
 
 
-def total_words(answers: FormAnswers, say: Language) -> str:
-    """`PHQ-9 total 11 of 27, moderate`; without a total, that there is none and why."""
+def total_words(answers: FormAnswers, say: Language, *, bands: bool) -> str:
+    """`PHQ-9 total 11 of 27, moderate`; without a total, that there is none and why; of a screen, its result.
+
+    bands: whether the region names them.
+    """
     total, spec = answers.total, answers.form.instrument.spec
+    if answers.screen_result:
+        return screen_words(answers.screen_result, answers.form.instrument, say.safe)
     if total is None:
         return say("{title}: no total; a declined answer is not counted as zero", title=spec.title)
-    band = spec.band(total)
+    band = spec.band(total) if bands else None
     words = say("{title} total {total} of {top}", title=spec.title, total=total, top=spec.top_total)
     return say("{total}, {band}", total=words, band=say(BAND_WORDS[band])) if band else words
 
@@ -24,7 +29,7 @@ def total_words(answers: FormAnswers, say: Language) -> str:
 def safety_words(answers: FormAnswers, say: Language) -> str:
     """`PHQ-9 item 9: 1 of 3, several days`; empty for a form without the item, or where it is open."""
     answer = answers.safety
-    if answer is None or answer.state is EntryState.OPEN:
+    if answer is None or answer.is_open:
         return ""
     item = ItemAnswer(
         item=answer.question.item or "",
@@ -35,15 +40,17 @@ def safety_words(answers: FormAnswers, say: Language) -> str:
     return item_words(item, answers.form.instrument, say)
 
 
-def note_of(answers: FormAnswers, at: datetime, by: str | None, say: Language) -> str:
+def note_of(answers: FormAnswers, at: datetime, by: str | None, say: Language, *, bands: bool) -> str:
     """Lines of plain text: what was asked when and by whom, total, item 9, each answer. `at`: in the site's zone."""
     title, day, time = answers.form.title, say.day(at.date()), clock(at)
     if by:
         asked = say("{title}, {day} {time}, entered by {name}", title=title, day=day, time=time, name=by)
     else:
         asked = say("{title}, {day} {time}", title=title, day=day, time=time)
-    given = [_answer(answer, say) for answer in answers.given if answer.state is not EntryState.OPEN]
-    return "\n".join(line for line in (asked, total_words(answers, say), safety_words(answers, say), *given) if line)
+    given = [_answer(answer, say) for answer in answers.put if not answer.is_open]
+    return "\n".join(
+        line for line in (asked, total_words(answers, say, bands=bands), safety_words(answers, say), *given) if line
+    )
 
 
 def _answer(answer: FormAnswer, say: Language) -> str:
@@ -52,7 +59,7 @@ def _answer(answer: FormAnswer, say: Language) -> str:
     if answer.option is None:
         return say("{number}. {question}: declined", **named)
     if answer.option.score is None:
-        return say("{number}. {question}: {answer}", answer=answer.option.display, **named)
+        return say("{number}. {question}: {answer}", answer=answer.option.words, **named)
     return say(
-        "{number}. {question}: {answer} ({score})", answer=answer.option.display, score=answer.option.score, **named
+        "{number}. {question}: {answer} ({score})", answer=answer.option.words, score=answer.option.score, **named
     )

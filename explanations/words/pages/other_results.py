@@ -96,7 +96,7 @@ def _yes_no(form: Administration, say: Language) -> str:
     if not answered:
         return say("no answers were read")
     return say.many(
-        "{count} question answered, none with yes; this does not rule out risk",
-        "{count} questions answered, none with yes; this does not rule out risk",
+        "{count} question answered, none yes; this does not rule out risk",
+        "{count} questions answered, none yes; this does not rule out risk",
         answered,
     )

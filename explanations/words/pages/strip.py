@@ -20,6 +20,7 @@ STEPS = complete(
     {
         # Translators: names of what is looked for after a finding; in a list after "None found since:".
         StepKind.RISK_ASSESSMENT: later("suicide risk assessment"),
+        StepKind.PSYCHOSOCIAL: later("psychosocial assessment"),
         StepKind.SAFETY_PLAN: later("safety plan"),
         StepKind.APPOINTMENT: later("follow-up appointment"),
     },
@@ -50,9 +51,8 @@ def result_words(result: LatestResult, say: Language, *, with_item: bool = True)
     """
     point = result.point
     total = say("{title} {total}", title=point.instrument.spec.title, total=point.total)
-    band = point.instrument.spec.band(point.total or 0)
     # Translators: a total and the published name of its band: "PHQ-9 8, mild".
-    first = say("{total}, {band}", total=total, band=say(BAND_WORDS[band])) if band else total
+    first = say("{total}, {band}", total=total, band=say(BAND_WORDS[result.band])) if result.band else total
     state = say("not final") if point.provisional else ""
     change = _change(result, say)
     if change and result.before and result.before.provisional:

@@ -182,7 +182,7 @@ def _one_way(points: Sequence[Point]) -> bool:
 def _change(before: Point, after: Point, say: Language) -> str:
     first, last = before.total or 0, after.total or 0
     message = (
-        later("{first} at both ends between {start} and {end}")
+        later("{first} on both {start} and {end}")
         if first == last
         else later("Fell from {first} to {last} between {start} and {end}")
         if last < first

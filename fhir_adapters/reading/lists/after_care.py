@@ -97,7 +97,7 @@ PUNCTUATION = re.compile(r"""[\s.,:;()/'"’‘“”&–—-]+""")
 NO_WORD = re.compile(r"[\W_]+")
 
 
-def _words(text: str) -> str:
+def words_of(text: str) -> str:
     """The words of a text, folded, with one space between."""
     return NO_WORD.sub(" ", folded(text)).strip()
 
@@ -113,7 +113,7 @@ def safety_plans(resources: ChartResources) -> tuple[SafetyPlan, ...]:
         made = first_when(resources.zone, resources.today, plan.created, period.start)
         texts = _plan_texts(plan)
         is_plan = any(_is_safety_plan(text, made) for text in texts)
-        if is_plan or any(MENTIONED.search(_words(text)) for text in texts):
+        if is_plan or any(MENTIONED.search(words_of(text)) for text in texts):
             plans.append(
                 SafetyPlan(
                     reference=resource.reference,
@@ -158,15 +158,15 @@ def _nothing_else(plan: r4.CarePlan, made: When | None) -> bool:
     named = [plan.title, plan.description, *_texts(plan.category)]
     done = [text for a in plan.activity if a.detail and a.detail.code for text in _texts([a.detail.code])]
     left_undone = any(
-        MENTIONED.search(_words(text))
+        MENTIONED.search(words_of(text))
         for a in plan.activity
         if a.detail and a.detail.code and (a.detail.status not in BEGUN or a.detail.do_not_perform)
         for text in _texts([a.detail.code])
     )
     return (
         not left_undone
-        and all(_is_safety_plan(t, made) or NO_KIND.fullmatch(_words(t)) for t in named if t)
-        and all(_is_safety_plan(t, made) or not MENTIONED.search(_words(t)) for t in done)
+        and all(_is_safety_plan(t, made) or NO_KIND.fullmatch(words_of(t)) for t in named if t)
+        and all(_is_safety_plan(t, made) or not MENTIONED.search(words_of(t)) for t in done)
         and all(
             concept.text or c.display or c.code in NO_KIND_CODES for concept in plan.category for c in concept.coding
         )
@@ -198,8 +198,8 @@ def _purpose(appointment: r4.Appointment) -> Purpose:
     concepts = [*appointment.service_category, *appointment.service_type, *appointment.specialty]
     concepts += [*appointment.reason_code, *([appointment.appointment_type] if appointment.appointment_type else [])]
     reasons = [r.display for r in appointment.reason_reference]
-    own = [_words(t) for t in (appointment.description, *_texts(concepts), *reasons) if t]
-    comment = [_words(appointment.comment)] if appointment.comment else []
+    own = [words_of(t) for t in (appointment.description, *_texts(concepts), *reasons) if t]
+    comment = [words_of(appointment.comment)] if appointment.comment else []
     if any(NO_VISIT.search(text) for text in (*own, *comment)):
         return Purpose.OTHER
     codes = [(canonical(c.system or ""), c) for concept in concepts for c in concept.coding if c.code]
@@ -226,7 +226,7 @@ def _names_no_service(text: str) -> bool:
 
 def _place_or_service(actor: r4.Reference) -> bool:
     """Whether a participant's display names a place or service that is neither general nor for mental health."""
-    text = _words(actor.display or "")
+    text = words_of(actor.display or "")
     if not text or _names_no_service(text) or MENTAL_HEALTH.search(text):
         return False
     return actor.kind not in PEOPLE or bool(SERVICE_IN_NAME.search(text))

@@ -64,6 +64,9 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     if option is not None:
         return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=option, reference=reference)
     said = {scores[c.code] for c in codings(value) if c.code in scores and canonical(c.system or LOINC) == LOINC}
+    if instrument is Instrument.EPDS:
+        own = {c.code for c in codings(value) if c.system == OWN_ANSWERS}
+        said |= {score for score in range(instrument.spec.top_item + 1) if f"{item}.{score}" in own}
     number = _auditc_number(item, value) if instrument is Instrument.AUDITC else number_in(value)
     if number is not None and number in range(instrument.spec.top_item + 1):
         said.add(int(number))
@@ -84,6 +87,10 @@ def graded(item: str, value: r4.Value, instrument: Instrument, reference: str) -
     yes = None if said else above == {True}
     score = min(said) if said else None if yes else 0
     return ItemAnswer(item=item, state=AnswerState.ANSWERED, score=score, yes=yes, reference=reference)
+
+
+# The answer codes of our EPDS, for which there are no standard ones: `item.score`.
+OWN_ANSWERS = "urn:mental-health-cds:answer:epds"
 
 
 def _option_alone(value: r4.Value, scores: Mapping[str, int], words: Mapping[str, int]) -> int | None:

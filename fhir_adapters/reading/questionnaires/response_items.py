@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from fhir_adapters.codesets.questions import QuestionnaireMap, Target, targets
+from fhir_adapters.codesets.questions import OWN_QUESTIONS, QuestionnaireMap, Target, targets
 from fhir_adapters.codesets.terminology import LOINC, canonical
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources import r4
@@ -43,7 +43,7 @@ def of_teens(target: Target) -> Target:
 def known_items(
     response: r4.QuestionnaireResponse, maps: Iterable[QuestionnaireMap], form: r4.Questionnaire | None = None
 ) -> Iterator[tuple[r4.QuestionnaireItem, Target | None]]:
-    """Every item with what it stands for, or None: by the site's map, then by LOINC linkId, then by the form's codes.
+    """Every item with what it stands for, or None: by the site's map, our or a LOINC linkId, or the form's codes.
 
     R4 items carry no code, so the LOINC code is the linkId itself or the last part of its path.
     """
@@ -61,7 +61,7 @@ def known_items(
             }
     for item in items_of(response):
         link = item.link_id or ""
-        yield item, site_items.get(link) or _loinc_target(item) or mapped.get(link)
+        yield item, site_items.get(link) or OWN_QUESTIONS.get(link) or _loinc_target(item) or mapped.get(link)
 
 
 def questions_of(form: r4.Questionnaire) -> Iterator[r4.QuestionOfForm]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fhir_adapters.facts import Administration
+from fhir_adapters.facts import Administration, AnswerState
+from fhir_adapters.instruments import ENDED_BY
 
 
 def total_fits(form: Administration) -> bool:
@@ -15,8 +16,11 @@ def total_fits(form: Administration) -> bool:
 
 
 def is_complete(form: Administration) -> bool:
-    """Whether every item of a graded instrument has a score."""
-    spec = form.instrument.spec
+    """Whether every item of a graded instrument has a score, or the rest is blank after an answer that ends it."""
+    spec, ending = form.instrument.spec, ENDED_BY.get(form.instrument)
+    rest = [answer.state for answer in form.answers if answer.item != ending]
+    if ending and form.score(ending) == 0 and set(rest) <= {AnswerState.BLANK}:
+        return True
     return not spec.yes_no and all(form.score(item) is not None for item in spec.items)
 
 

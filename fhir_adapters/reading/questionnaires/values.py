@@ -17,6 +17,7 @@ REFUSED = {
     "asked-declined",
     "refused",
     "declined",
+    "asked but declined",
     "patient declined",
     "patient refused",
     "refuse",

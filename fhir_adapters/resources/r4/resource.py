@@ -26,6 +26,7 @@ from fhir_adapters.resources.r4.faults import (
 from fhir_adapters.resources.r4.resource_types import DECODERS, Bundle, Observation
 from fhir_adapters.resources.r4.salvage import IDENTIFIERS, decoded, salvaged
 from fhir_adapters.resources.r4.whole import Texts, WholeEntry, whole_bundle
+from fhir_adapters.surrogates import without_halves
 
 
 class Peek(Element):
@@ -78,7 +79,7 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
 
     `simple`: it is part of a text that was found to be so (`_looked_over`).
     """
-    text = bytes(raw)
+    text = bytes(raw) if simple else without_halves(bytes(raw))
     if not simple and (whole := whole_bundle(text)):
         names = _names("Bundle", whole.id, full_url)
         source = Texts(text)
@@ -99,7 +100,7 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
     content: Any = None
     fault = None
     try:
-        content = bundle or decoder.decode(raw)
+        content = bundle or decoder.decode(text)
     except UNREADABLE as error:
         fault = wrong_type(error)
     fault = fault or foreign_elements(kind, content)
@@ -123,7 +124,7 @@ def read(raw: bytes | Raw, full_url: str | None = None, *, simple: bool = False)
             source=text,
             simple=simple,
         )
-    rest = salvaged(raw, kind, fault or member_twice(twice), twice)
+    rest = salvaged(text, kind, fault or member_twice(twice), twice)
     if kind == "Bundle":
         simple = simple or _looked_over(rest.content, text)
     return Resource(

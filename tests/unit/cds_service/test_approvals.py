@@ -36,7 +36,7 @@ MISTAKES = {
     "a-date-as-text": 'approved_on: expected a date without quotation marks, such as 2026-11-30; found "2 November 2026"',
     "no-such-use": 'uses no. 2: expected "pilot"; found "pilots"',
     "criterion-both-ways": "[[success]]: expected at_least or at_most; found both",
-    "criterion-without-cases": "[[success]] least_n: expected how many cases it needs, 1 or more; found 0",
+    "criterion-without-cases": "[[success]] least_n: expected the number of cases it needs, 1 or more; found 0",
     "no-way-out": "exit: expected at least one table, with measure, at_least or at_most, least_n, window_days and text: when to stop the model; found none",
 }  # fmt: skip
 

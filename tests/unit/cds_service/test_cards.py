@@ -15,6 +15,7 @@ from cds_service.cards.from_notices import cards_for
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.discharge import assess_discharge
 from explanations.judgement.proposals import DraftKind
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS, Region
 from explanations.words import help_lines
 from explanations.words.help_lines import guideline
 from explanations.words.language import language
@@ -52,12 +53,11 @@ def test_an_earlier_answer_is_a_line_of_the_card_of_today_with_its_date_source_a
 
     assert card.summary.startswith("PHQ-9 item 9 answered “several days” today (23 Nov 2026; total 9), and 1 more.")
     first, earlier = (line for line in card.detail.splitlines() if "PHQ-9 item 9:" in line)
-    assert first.startswith("- **PHQ-9 item 9: 1 of 3, several days.** 23 Nov 2026, today, `Observation/")
-    assert earlier.startswith(
-        "- Earlier: **PHQ-9 item 9: 2 of 3, more than half the days.** 1 Sep 2026, 83 days ago, `Observation/"
-    )
-    assert "PHQ-9 total: 10 of 27. Same form" in card.detail
-    assert card.detail.count("Later C-SSRS, ASQ or risk assessment: none") == 1
+    assert first == "- **PHQ-9 item 9: 1 of 3, several days.** 23 Nov 2026, today [1]"
+    assert earlier == "- Earlier: **PHQ-9 item 9: 2 of 3, more than half the days.** 1 Sep 2026, 83 days ago [2]"
+    assert "Same form: total 10 of 27" in card.detail
+    assert card.detail.count("No later C-SSRS, ASQ or risk assessment found") == 1
+    assert re.search(r"\*Sources: \[1\] `Observation/\S+`, \[2\] `Observation/\S+`\*$", card.detail)
 
 
 def foreign(line: str) -> dict:
@@ -79,8 +79,8 @@ def test_entries_of_others_are_the_last_line_of_the_first_card_where_there_is_a_
     cards = cards_of(record_of(*given(line), foreign("Condition I10, 3 days ago"), who=patient()))
 
     assert [card.source.topic.code for card in cards] == topics
-    said = cards[0].detail.partition("\n\n**Consider")[0].splitlines()[-1]
-    assert said.startswith("- 1 entry of another patient or an unknown server was left out.") is (
+    said = [line for line in cards[0].detail.splitlines() if line.startswith("- ")][-1]
+    assert said.startswith("- 1 entry for another patient or from an unknown server was left out.") is (
         "data-" not in topics[0]
     )
 
@@ -92,7 +92,7 @@ def test_a_contradiction_beside_entries_of_others_keeps_its_card() -> None:
 
     assert [card.source.topic.code for card in cards] == ["positive-safety-answer", "data-anomaly"]
     assert "another patient" not in cards[0].detail
-    assert "1 entry of another patient" in cards[1].detail
+    assert "1 entry for another patient" in cards[1].detail
 
 
 def test_a_source_has_an_address_only_where_the_page_is_served() -> None:
@@ -112,7 +112,7 @@ def test_history_is_a_line_on_another_card() -> None:
     )
 
     assert len(cards) == 1
-    assert "History: past suicidal behaviour" in cards[0].detail
+    assert "History: past suicidal behavior" in cards[0].detail
 
 
 def test_the_method_is_never_shown_even_when_the_source_names_it() -> None:
@@ -175,19 +175,19 @@ WITH_LINKS = {
 
 @pytest.mark.parametrize("age", LINKS)
 @pytest.mark.parametrize("topic", WITH_LINKS)
-@pytest.mark.parametrize("country", ["US", "GB", "DE"])
-def test_r9_r15_every_card_has_the_links_of_its_age_and_country(topic: Topic, age: int | None, country: str) -> None:
+@pytest.mark.parametrize("region", [DEFAULT_REGION, REGIONS["generic"]], ids=lambda region: region.id)
+def test_r9_r15_every_card_has_the_links_of_its_age_and_region(topic: Topic, age: int | None, region: Region) -> None:
     found = chart(WITH_LINKS[topic], age=age)
     names = LINKS[age][topic not in SAFETY_TOPICS]
-    expected = {topic.value: [guideline(name).url for name in names if country == "US"]} if names else {}
+    expected = {topic.value: [guideline(name).url for name in names if region.country == "US"]} if names else {}
 
-    for cards in (cards_of(found, country=country), cards_at_discharge(found, country)):
+    for cards in (cards_of(found, region=region), cards_at_discharge(found, region)):
         links = {card.source.topic.code: [link.url for link in card.links or ()] for card in cards}
         assert links == (expected if cards or topic in SAFETY_TOPICS else {})
 
 
-def cards_at_discharge(record, country: str) -> list:
-    settings = NoticeSettings(zone=UTC, country=country)
+def cards_at_discharge(record, region: Region) -> list:
+    settings = NoticeSettings(zone=UTC, region=region)
     return cards_for(assess_discharge(record), settings, new_id=lambda: "x", notices=discharge_notices)
 
 
@@ -196,9 +196,9 @@ def test_the_links_of_an_age_are_for_that_age() -> None:
         row["id"] for row in help_lines._rows("guideline_links") if re.match(r"adults|age>=1", row["applies_to"])
     }
     for spec in TOPICS:
-        shown = {link.url for age in (12, 15, 17) for link in help_lines.guidelines(spec.guidelines, age, "US")}
-        assert not shown & {guideline(name).url for name in for_adults}
-        assert bool(shown) == bool(spec.guidelines)
+        shown = {name for age in (12, 15, 17) for name in DEFAULT_REGION.links(spec.topic, age)}
+        assert not shown & for_adults
+        assert bool(shown) == bool(DEFAULT_REGION.links(spec.topic, None))
 
 
 def test_bipolar_disorder_is_named_and_no_text_speaks_of_antidepressants() -> None:
@@ -263,7 +263,7 @@ def test_nothing_is_said_to_be_later_than_a_finding_without_a_date() -> None:
     (card,) = cards_of(record_of(*undated, *given("C-SSRS, yesterday: question 1 2 6 = no")))
 
     assert "date not recorded" in card.detail
-    assert "none found in the records read" not in card.detail
+    assert "No later C-SSRS" not in card.detail
 
 
 def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
@@ -272,16 +272,16 @@ def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
     cards = cards_of(chart(f"C-SSRS, 3 days ago: {forms[0]}", f"C-SSRS, 40 days ago: {forms[1]}"))
 
     detail = cards[0].detail
-    assert detail.count("question 2 (thoughts): yes. Same form") == 2
-    assert detail.count("When the behaviour took place is not recorded.") == 2
-    assert detail.count("none found in the records read") == 1  # the same for both, said once
+    assert detail.count("Same form: yes to question 6 (behavior); yes to questions 1, 2") == 2
+    assert detail.count("Date of the behavior: not recorded") == 2
+    assert detail.count("No later C-SSRS, ASQ or risk assessment found") == 1  # the same for both, said once
 
 
 def test_what_came_later_is_said_of_each_finding_when_it_differs() -> None:
     (card,) = cards_of(chart("Condition T14.91XA, 30 days ago", "PHQ-9, 20 days ago: items 1-8 = 0, item 9 = 1", "C-SSRS, 25 days ago: question 1 2 6 = no"))  # fmt: skip
 
-    assert "Later: C-SSRS, every question asked was answered no" in card.detail
-    assert "none found in the records read" in card.detail
+    assert "Later: C-SSRS, every question asked answered no" in card.detail
+    assert "No later C-SSRS, ASQ or risk assessment found in the records read" in card.detail
 
 
 def test_within_a_topic_the_graver_finding_leads_the_summary() -> None:
@@ -331,5 +331,5 @@ def test_nobody_is_to_be_told_of_a_gap_that_the_patient_wants() -> None:
 
     (card,) = cards_of(replace(chart(), unknown=(gap,)))
 
-    assert "Look for these in the chart itself: conditions" in card.detail
+    assert "Check the chart itself for: conditions" in card.detail
     assert "tell EHR support" not in card.detail

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cds_service.commands.check_config import check_config
-from cds_service.settings.config import read_config
-from cds_service.settings.mismatches import mismatches
+from cds_service.settings.config import load_config, read_config
+from cds_service.settings.mismatches import mismatches, unnamed_lines
 from explanations.judgement.assessment import Engine
 
 SERVICE = 'mode = "development"\n'
@@ -45,16 +46,16 @@ IN_A_SITE = {
     "typographic quotation marks": ("id = “north”\n", ['line 1, column 6: expected straight quotation marks: "']),
     "capital letters": ("show_probability = True\n", ["line 1, column 20: expected true, in small letters"]),
     "as in YAML": ("show_probability: yes\n", ["line 1, column 17: expected = between key and value"]),
-    "no value": ("id =\nlanguage = 'xx'\n", ["line 1, column 5: expected a value after =", 'language: expected "en"; found "xx"']),
+    "no value": ("id =\nlanguage = 'xx'\n", ["line 1, column 5: expected a value after =", 'language: expected "en" or "es"; found "xx"']),
     "an open text": ('id = "north\n', ["line 1, column 12: expected a quotation mark at the end too"]),
     "a header with a bracket too few": (ISSUER.replace("]]", "]"), ["line 1, column 9: expected two brackets on either side"]),
     "a comma too few": (
         'fhir_bases = [\n  "https://a.example"\n  "https://b.example"\n]\n',
-        ["line 3, column 3: no TOML; expected key = value, or a comma before the next value of a list"],
+        ["line 3, column 3: not TOML; expected key = value, or a comma before the next value of a list"],
     ),
     "an open list": (
         'fhir_bases = ["https://a.example"\nid = "x"\n',
-        ["line 2, column 1: no TOML; expected a closing bracket or quotation mark further up"],
+        ["line 2, column 1: not TOML; expected a closing bracket or quotation mark further up"],
     ),
     "a key twice": ('id = "a"\nid = "b"\n', ["line 2, column 9: id stands here for a second time; keep one of them"]),
     "several": (
@@ -73,7 +74,7 @@ IN_A_SITE = {
     "a key of service.toml": ('public_url = "x"\n', ["public_url: belongs into service.toml"]),
     "a key below a table": (
         f'{ISSUER}language = "xx"\n',
-        ["[[issuer]] language: belongs above the first line that has brackets around it", 'language: expected "en"; found "xx"'],
+        ["[[issuer]] language: belongs above the first line that has brackets around it", 'language: expected "en" or "es"; found "xx"'],
     ),
     # types
     "text for a truth": ('show_probability = "yes"\n', ['show_probability: expected true or false without quotation marks; found "yes"']),
@@ -104,7 +105,7 @@ IN_A_SITE = {
     ),
     "a line that alone is worse": (
         f"fhir_bases = [\nb = {'[' * 5000}\n]\nid = 1\n",
-        ["line 2, column 1: no TOML; expected key = value, or a comma before the next value of a list", "id: expected text in quotation marks; found 1"],
+        ["line 2, column 1: not TOML; expected key = value, or a comma before the next value of a list", "id: expected text in quotation marks; found 1"],
     ),
     "a name that is none": (
         f'{SMART}authentication = "client_secret_post"\nclient_secret = {{ file = "\\u0000" }}\n',
@@ -196,7 +197,7 @@ def test_every_problem_of_a_sites_file_is_named_and_nothing_else(tmp_path: Path,
 
 IN_SERVICE = {
     "an unknown mode": ('mode = "prod"\n', ['mode: expected "development" or "production"; found "prod"']),
-    "a misspelt mode": ('mode = "developement"\n', ['mode: expected "development"; found "developement"']),
+    "a misspelt mode": ('mode = "developement"\n', ['mode: expected "development"; found "developement"']),  # codespell:ignore developement
     "a mode without quotation marks": ("mode = development\n", ["line 1, column 8: expected text in quotation marks, a number, true or false"]),
     "nothing": ("", ['public_url: required; the https address clients call, for example "https://cds.example" (or mode = "development" on this machine)']),
     "an address with more": ('public_url = "https://u:hunter2@h.example/?hunter2"\n', ['public_url: expected an https address without query (http on this machine in development); found "https://…@h.example/?…"']),
@@ -312,3 +313,41 @@ def test_settings_that_do_not_fit_are_warned_of(tmp_path: Path, name: str) -> No
     assert problems == []
     assert len(found) == len(expected)
     assert all(words in line for words, line in zip(expected, found, strict=True))
+
+
+ENGLAND = 'region = "GB-ENG"\nshow_probability = true\n[thresholds]\ndepression = 0.2\n'
+NEW = '[[crisis_line]]\nservice = "Night line"\ncall = "555 0100"\nchecked = 2026-11-30\n'
+IN_ENGLISH = f'{NEW}languages = ["en"]\n'
+OWN = '[[crisis_line]]\nservice = "Night line"\ncall = "555 0100"\nchecked = 2026-04-01\n'
+
+
+@pytest.mark.parametrize(
+    ("site", "day", "words"),
+    [
+        (ENGLAND, date(2026, 12, 1), ["no model is asked here, so [thresholds], show_probability does nothing"]),
+        ('region = "generic"\n', date(2026, 12, 1), ["no emergency number is on file", "no crisis line is on file"]),
+        (OWN, date(2026, 12, 1), ["Night line was last checked on 2026-04-01: it is no longer shown"]),
+        ("", date(2027, 5, 1), ["988 Suicide & Crisis Lifeline was last checked on 2026-11-23: it is shown until 2027-05-22"]),
+        ("", date(2027, 6, 1), ["it is no longer shown, the emergency number is; check it, and write it in [[crisis_line]]"]),
+        (IN_ENGLISH, date(2026, 12, 1), ["988 Suicide & Crisis Lifeline is not named, since a [[crisis_line]] of yours"]),
+        (
+            NEW.replace("555 0100", "112") + 'audience = "emergency"\n', date(2026, 12, 1),
+            ["emergency number of cards is 112", 'that of region "US" is 911'],
+        ),
+        (NEW, date(2026, 12, 1), []),
+        (IN_ENGLISH + NEW.replace("555 0100", "988"), date(2026, 12, 1), []),
+        ("", date(2026, 12, 1), []),
+    ],
+)  # fmt: skip
+def test_what_a_region_lacks_and_crisis_lines_whose_check_is_too_old_are_named(
+    tmp_path: Path, site: str, day: date, words: list[str]
+) -> None:
+    one = load_config(folder(tmp_path, site)).site()
+    config = load_config(tmp_path)
+
+    found = [
+        line for line in (*mismatches(config, one), *unnamed_lines(one, day)) if "region" in line or "crisis" in line
+    ]
+
+    assert all(any(word in line for line in found) for word in words), found
+    assert bool(found) is bool(words)

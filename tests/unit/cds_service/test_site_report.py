@@ -97,17 +97,17 @@ def test_what_the_year_says_of_use_cost_and_what_is_not_known_is_on_the_page():
     assert "(about 5 000 calls)" in text
     assert "about 310 were accepted, about 240 overridden" in text
     assert "no reason given (about 60)" in text
-    assert "the chart’s data is out of date (fewer than 11)" in text
+    assert "the chart data are out of date (fewer than 11)" in text
     assert "EUR" in text
     assert "In the survey it was built on, of everybody in care or not: 79 of 100 (78 to 81)." in text
     assert "withheld: few people" in text
-    assert "Recorded for this page alone, and no input of any estimate: language." in text
+    assert "Recorded for this page only, and never an input to an estimate: language." in text
 
 
 def test_with_nothing_on_record_the_page_claims_nothing():
     text = said(nothing())
 
-    assert "No call came in this time." in text
+    assert "There were no calls in this time." in text
     assert "No model has an estimate on record in this time." in text
     assert "no price given" in text
     assert "your site has not switched them on" in text.lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from cds_service.settings.escalation import Hours, MessageContent
 from cds_service.settings.monitoring import AuditGroup, MonitoringSettings, Prices
 from cds_service.settings.sites import OnMissing
 from explanations.judgement.alert_limits import NO_LIMITS, AlertLimits
+from explanations.judgement.regions import REGIONS
+from explanations.words.help_lines import CrisisLine
 from fhir_adapters.instruments import Instrument
 from fhir_adapters.resources.consent import ConsentSettings
 from fhir_adapters.settings import ReadSettings
@@ -25,7 +27,16 @@ DEVELOPMENT = 'mode = "development"\n'
 EXAMPLES = Path(__file__).parents[2] / "config"
 # What the message must name, per file.
 MISTAKES = {
-    "unknown-language": 'language: expected "en"; found "xx"',
+    "unknown-language": 'language: expected "en" or "es"; found "xx"',
+    "unknown-second-language": 'languages: expected "en" or "es"; found "spanish"',
+    "region-by-country": 'country: replaced by region; write region = "US" instead',
+    "unknown-region": "region: expected",
+    "crisis-line-never-checked": "[[crisis_line]] checked: expected the day on which the number was last checked",
+    "crisis-line-of-tomorrow": "[[crisis_line]] checked: expected a day up to today",
+    "crisis-line-in-words": '[[crisis_line]] call: expected a number as dialled within the country, such as "116 123"; found "ring the desk"',
+    "crisis-line-of-a-language-by-name": '[[crisis_line]] languages: expected codes of two or three letters (BCP 47), such as "es"; found "Spanish", "sp"',
+    "crisis-line-with-a-word-to-nowhere": '[[crisis_line]] sms: expected the number that "HELP" is sent to; found none',
+    "crisis-line-with-marks": "[[crisis_line]] service: expected plain text, since it stands in the markdown of cards; found * [ ]",
     "unknown-key": "time_zome",
     "no-such-zone": "time_zone",
     "threshold-of-one": "depression",
@@ -47,6 +58,7 @@ MISTAKES = {
     "gap-card-once-a-week": "gap_card_every_h: expected 0 (at every call) to 24; found 168",
     "unknown-answer-to-a-gap": "on_missing",
     "rules-off-without-a-policy": '[opt_out] policy: required with rules = "off"',
+    "opt-out-asked-in-no-language": '[opt_out.ask]: expected "en"',
     "issuer-for-nothing": '[[issuer]] uses: expected "switch"; found "switches"',
     "subscription-without-backend": "[subscription]: required with it: [backend]",
     "backend-at-another-server": '[backend] base: expected "https://ehr.example/fhir"; found',
@@ -108,6 +120,17 @@ def test_a_good_file_is_read_in_full(tmp_path: Path) -> None:
     assert default_config().site().monitoring == MonitoringSettings(outcome_days=14, groups=(), publish=False)
     assert site.rules_off_policy == "Policy 12.4 of 2026-05-01, section 3"
     assert default_config().site().rules_off_policy is None
+    assert (site.cards.region, site.judgement.region) == (REGIONS["US"], REGIONS["US"])
+    assert site.cards.crisis_lines == (
+        CrisisLine(
+            service="Night line of the county",
+            call="555 0100",
+            sms="555 0101",
+            sms_word="HELP",
+            languages=("en", "es"),
+            checked=date(2026, 11, 20),
+        ),
+    )
     assert site.cards.contact == "On-call psychiatry: ext. 4410"
     assert site.thresholds.by_outcome == {"depression": 0.3, "suicidal-ideation": 0.1}
     assert site is both.site_of(("other", "north"), "HTTPS://EHR.example:443/fhir/r4")

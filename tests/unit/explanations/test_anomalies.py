@@ -32,15 +32,15 @@ def phq9(flaw: Flaw, total: int | None = None, *scores: int) -> FormAnomaly:
         ),
         (
             ForeignEntries(flaw=Flaw.OF_OTHERS, count=1, answers=1),
-            "1 entry of another patient or an unknown server was left out. It may hold an answer.",
+            "1 entry for another patient or from an unknown server was left out. It may contain an answer.",
         ),
         (
             ForeignEntries(flaw=Flaw.OF_NOBODY, count=3, answers=2),
-            "3 entries that name no patient were left out. 2 of them may hold answers.",
+            "3 entries that name no patient were left out. 2 of them may contain answers.",
         ),
         (
             ForeignEntries(flaw=Flaw.UNFILTERED, count=3, answers=2, answers_only=True),
-            "2 entries of others, which may hold answers, were left out; the server did not limit the search.",
+            "2 entries for others, which may contain answers, were left out; the server did not limit the search.",
         ),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_part_that_could_not_be_read_says_why_and_calls_nothing_absent() -> No
 
     row = rows(replace(whole, unknown=(lost,), facts=taken))[MEDICINES]
 
-    assert (row.state, row.gaps) == (Availability.NOT_READ, ("medicines: the chart refused access",))
+    assert (row.state, row.gaps) == (Availability.NOT_READ, ("medicines: the EHR refused access",))
     assert (row.words, row.known, row.asked) == ("could not be read", 0, 25)
     assert row.missing and all(line.startswith("could not be read: ") for line in row.missing)
 

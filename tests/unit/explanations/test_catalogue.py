@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
+from collections import Counter
 
 import pytest
-from babel.messages.pofile import read_po
-from message_templates import EXPLANATIONS, gather
+from babel.messages.catalog import Message
+from message_templates import gathered
 from sources import modules, tree_of
 
 from explanations.errors import PhrasesIncomplete
+from explanations.words.catalogues import listed, read_catalogue
 from explanations.words.language import language
 from explanations.words.tables import complete
 
@@ -29,28 +30,37 @@ def messages_in(tree: ast.Module) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def gathered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make messages` writes for this package."""
-    return gather(EXPLANATIONS, tmp_path_factory.mktemp("locale") / EXPLANATIONS.name)
+def found() -> list[Message]:
+    """All messages of the sources, as they are now."""
+    return [message for catalogue in gathered().values() for message in listed(catalogue)]
 
 
-def test_the_catalogue_template_is_up_to_date(gathered: Path) -> None:
-    assert gathered.read_text() == EXPLANATIONS.read_text(), "run `make messages`"
+def test_the_templates_are_up_to_date() -> None:
+    for template, now in gathered().items():
+        shipped = {message.id: message.auto_comments for message in listed(read_catalogue(template))}
+        assert shipped.keys() == {message.id for message in listed(now)}, f"{template.name}: run `make messages`"
 
 
-def test_every_message_is_gathered(gathered: Path) -> None:
-    """Also where `pybabel` does not look, such as inside an f-string."""
-    with gathered.open("rb") as file:
-        ids = [message.id for message in read_po(file)]
-    known = {text for entry in ids for text in (entry if isinstance(entry, tuple) else (entry,))}
+def test_every_message_is_gathered(found: list[Message]) -> None:
+    """Also where Babel does not look, such as inside an f-string."""
+    known = {text for message in found for text in ([message.id] if isinstance(message.id, str) else message.id)}
 
-    used = {text for module in modules("explanations") for text in messages_in(tree_of(module))}
+    used = {
+        text
+        for package in ("explanations", "smart_launch")
+        for module in modules(package)
+        for text in messages_in(tree_of(module))
+    }
 
     assert used - known - {""} == set()
 
 
-def test_every_note_to_translators_stands_before_a_message(gathered: Path) -> None:
-    kept = "".join(gathered.read_text().replace("\n#.", "").split())
+def test_a_text_stands_in_one_domain(found: list[Message]) -> None:
+    assert [text for text, count in Counter(message.id for message in found).items() if count > 1] == []
+
+
+def test_every_note_to_translators_stands_before_a_message(found: list[Message]) -> None:
+    kept = "".join("".join(note.split()) for message in found for note in message.auto_comments)
 
     for path in modules("explanations"):
         for note in re.findall(r"# Translators: (.*)", path.read_text()):

@@ -101,8 +101,8 @@ def test_a_card_says_who_has_been_told_in_the_place_of_that_nobody_was() -> None
     (before,) = cards_for(acute(), SITE, new_id=str)
     (after,) = cards_for(acute(escalation=KNOWN), SITE, new_id=str)
 
-    assert before.detail.endswith(f" {NOBODY}*")
-    assert after.detail.endswith("Not a monitoring service: this does not replace acting.*")
+    assert f"not a model. {NOBODY}*" in before.detail
+    assert "Not a monitoring service: this does not replace acting.*" in after.detail
     assert after.summary == before.summary
     assert len(after.summary) < 140
     assert after.detail.count("notified") == 0
@@ -114,7 +114,7 @@ def test_a_card_at_discharge_says_the_same() -> None:
 
     (card,) = cards_for(found, SITE, new_id=str, notices=discharge_notices)
 
-    assert "notes and documents are not read. Acknowledged by Dr Lee" in card.detail
+    assert "not a model. Acknowledged by Dr Lee" in card.detail
     assert NOBODY not in card.detail
 
 

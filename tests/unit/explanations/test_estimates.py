@@ -102,8 +102,8 @@ def test_without_an_estimate_one_reason_is_given() -> None:
             "gender other than female or male",
             "recorded",
         ),
-        ("unknown", "The gender is not known.", "age", "not on file"),
-        (None, "The gender is not known.", "age", "not on file"),
+        ("unknown", "Gender is not known.", "age", "not on file"),
+        (None, "Gender is not known.", "age", "not on file"),
     ],
 )
 def test_a_gender_that_the_models_cannot_use_is_named_as_the_cause(gender, cause, held, missing) -> None:

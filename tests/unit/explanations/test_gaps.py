@@ -15,9 +15,9 @@ SAY = language()
 @pytest.mark.parametrize(
     ("gap", "words"),
     [
-        (Gap(cause=Cause.REFUSED), "the chart refused access"),
-        (Gap(cause=Cause.FAILED, detail="503"), "the chart answered 503"),
-        (Gap(cause=Cause.OTHER_TYPE, detail="Binary"), "the chart answered with a Binary"),
+        (Gap(cause=Cause.REFUSED), "the EHR refused access"),
+        (Gap(cause=Cause.FAILED, detail="503"), "the EHR answered with status 503"),
+        (Gap(cause=Cause.OTHER_TYPE, detail="Binary"), "the EHR returned a Binary"),
         (Gap(cause=Cause.WRONG_TYPE_AT, detail="$.subject"), "an element has the wrong type ($.subject)"),
         (Gap(cause=Cause.NO_MEDICINE), "it names no medicine"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import codeable, given, moment, patient, record_of, resource
 
+from explanations.judgement.regions import DEFAULT_REGION
 from explanations.words.language import language
 from explanations.words.pages.medicines import KINDS, medicine_lines, treatment_note
 from fhir_adapters.codesets.boxed_warnings import warnings_by_code
@@ -13,7 +14,7 @@ from fhir_adapters.codesets.boxed_warnings import warnings_by_code
 def lines(text: str, when: str | None = None, age: int | None = 20, kind="MedicationRequest"):
     dated = {"authoredOn" if kind == "MedicationRequest" else "effectiveDateTime": moment(when)} if when else {}
     one = resource(kind, status="active", intent="order", medicationCodeableConcept={"text": text}, **dated)
-    return medicine_lines(record_of(one, who=patient(age)), language())
+    return medicine_lines(record_of(one, who=patient(age)), language(), DEFAULT_REGION)
 
 
 def notes(text: str, when: str | None = None, age: int | None = 20, **more) -> str:
@@ -57,7 +58,7 @@ def test_since_when_is_said_as_far_as_it_is_recorded(when: str | None, said: str
 def test_medicines_with_a_note_come_first() -> None:
     found = [*given("Medicine amlodipine"), *given("Medicine sertraline")]
 
-    assert [line.name for line in medicine_lines(record_of(*found, who=patient(20)), language())] == [
+    assert [line.name for line in medicine_lines(record_of(*found, who=patient(20)), language(), DEFAULT_REGION)] == [
         "sertraline",
         "amlodipine",
     ]

@@ -49,7 +49,7 @@ things at home, or get along with other people?: Somewhat difficult"""
 def test_a_whole_form_is_whole_in_the_note() -> None:
     said = answers("phq-9", 2, 2, 1, 1, 0, 1, 2, 1, 1, 1)
 
-    assert note_of(said, AT, "Dr Robin Lindqvist", ENGLISH) == WHOLE
+    assert note_of(said, AT, "Dr Robin Lindqvist", ENGLISH, bands=True) == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_whole_form_is_whole_in_the_note() -> None:
     ],
 )  # fmt: skip
 def test_what_stands_in_a_note(said: tuple, lines: dict[int, str], count: int) -> None:
-    found = note_of(answers(*said), AT, None, ENGLISH).split("\n")
+    found = note_of(answers(*said), AT, None, ENGLISH, bands=True).split("\n")
 
     assert {place: found[place] for place in lines} == lines
     assert len(found) == count
@@ -92,4 +92,4 @@ def test_what_stands_in_a_note(said: tuple, lines: dict[int, str], count: int) -
 def test_a_total_has_the_published_name_of_its_band(total: int, band: str) -> None:
     each = [total // 9 + (place < total % 9) for place in range(9)]
 
-    assert total_words(answers("phq-9", *each, OPEN), ENGLISH) == f"PHQ-9 total {total} of 27, {band}"
+    assert total_words(answers("phq-9", *each, OPEN), ENGLISH, bands=True) == f"PHQ-9 total {total} of 27, {band}"

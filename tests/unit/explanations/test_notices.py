@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 from builders import cards_of, given, patient, record_of
 
 from explanations.judgement.assessment import Engine, assess
+from explanations.words.language import language
 from explanations.words.notices.notice import NoticeSettings
-from explanations.words.notices.notice_list import crisis_line, notices
+from explanations.words.notices.notice_list import crisis_line, merged, notices
 from models.rules.findings import Topic
 
 SETTINGS = NoticeSettings(zone=ZoneInfo("UTC"))
@@ -20,6 +22,9 @@ FOUR_TOPICS = (
     "PHQ-9, 5 days ago: items 1-9 = 1, total = 20",
     "PHQ-9, 56 days ago: items 1-8 = 2, item 9 = 0, total = 16",
 )
+
+
+FOLLOW_UP = "PHQ-9, 58 days ago: items 1-8 = 2, item 9 = 0, total = 16"
 
 
 def record(*lines: str):
@@ -44,6 +49,19 @@ def test_the_first_card_restates_the_first_notice() -> None:
     assert cards_of(found)[0].summary == said[0].summary
 
 
+def test_every_notice_and_what_is_merged_into_it_is_in_english_while_nobody_has_reviewed_the_language() -> None:
+    spanish, assessment = (
+        replace(language("es"), reviewed=False),
+        assess(record(*FOUR_TOPICS[:3:2], FOLLOW_UP), Engine()),
+    )
+    site = replace(SETTINGS, say=spanish)
+
+    assert {Topic.ACUTE_SAFETY, Topic.DEPRESSION_FOLLOW_UP} <= {n.topic for n in notices(assessment, site)}
+    for most in (1, len(Topic)):
+        shown, english = (merged(notices(assessment, one), most, one) for one in (site, SETTINGS))
+        assert shown == english
+
+
 def test_nothing_found_is_no_notice() -> None:
     assert notices(assess(record(), Engine()), SETTINGS) == ()
 
@@ -52,13 +70,21 @@ def test_crisis_lines_are_those_of_the_country() -> None:
     assert "911" in crisis_line(assess(record(), Engine()), SETTINGS)
 
 
+def test_a_reader_of_an_unreviewed_language_is_given_the_line_in_it_for_a_patient_whose_language_is_not_known() -> None:
+    site = replace(SETTINGS, say=replace(language("es"), reviewed=False))
+
+    assert "988 Lifeline in Spanish" in crisis_line(assess(record(), Engine()), site)
+
+
 def test_every_further_question_of_phq_9m_that_was_answered_yes_is_named() -> None:
     chart = record("PHQ-9M, 3 days ago: items 1-8 = 1, item 9 = 0, past_month_thoughts = yes, lifetime_attempt = yes")
 
     (said,) = (n for n in notices(assess(chart, Engine()), SETTINGS) if n.topic is Topic.POSITIVE_SAFETY_ANSWER)
 
     assert any("thoughts in the past month" in line.text for line in said.chart)
-    assert any("a suicide attempt ever: yes. Same form" in line.text for line in said.chart)
+    assert any(
+        line.text.startswith("Same form: yes to the question on a lifetime suicide attempt") for line in said.chart
+    )
 
 
 @pytest.mark.parametrize("scores", [(3, 1), (1, 3), (2, 3)])

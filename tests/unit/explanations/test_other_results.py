@@ -21,7 +21,7 @@ def test_an_empty_chart_has_none() -> None:
 @pytest.mark.parametrize(
     ("line", "title", "words"),
     [
-        ("C-SSRS, 5 days ago: q1 = no, q2 = no, q6 = no", "C-SSRS", "3 questions answered, none with yes; this does not rule out risk"),
+        ("C-SSRS, 5 days ago: q1 = no, q2 = no, q6 = no", "C-SSRS", "3 questions answered, none yes; this does not rule out risk"),
         ("C-SSRS, 5 days ago: question 4 = yes", "C-SSRS", "question 4 (intent): yes"),
         ("EPDS, 3 days ago: total = 9, item 10 = 1", "EPDS", "total 9 of 30; item 10 1 of 3"),
         ("EPDS, 3 days ago: total = 9", "EPDS", "total 9 of 30; item 10 not on file"),

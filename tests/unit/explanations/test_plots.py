@@ -268,9 +268,12 @@ def test_a_contribution_that_is_no_number_is_no_bar(value: float) -> None:
 @given_any(st.floats(0, 1), st.floats(0, 1), st.sampled_from([10, 20]))
 def test_one_hundred_figures_stand_for_numerator_and_denominator(probability: float, high: float, columns: int) -> None:
     root = check(icon_array(probability, high, "any", language(), columns=columns))
-    fills = [figure.get("fill") for figure in root.iter(f"{SVG}use")]
+    figures = [(group.get("fill"), figure) for group in root.iter(f"{SVG}g") for figure in group]
+    fills = [fill for fill, figure in figures if not figure.get("transform")]
+    key = [fill for fill, figure in figures if figure.get("transform")]
 
     assert len(fills) == 100
+    assert key == ["var(--bar)", *(["url(#any-stripes)"] if "url(#any-stripes)" in fills else []), "none"]
     assert fills.count("var(--bar)") == round(100 * probability)
     assert fills.count("url(#any-stripes)") == max(0, round(100 * high) - round(100 * probability))
 

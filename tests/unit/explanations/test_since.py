@@ -10,6 +10,7 @@ from builders import LOINC, given, observation, record_of
 
 from explanations.judgement.assessment import Engine
 from explanations.judgement.judge import assess_shown
+from explanations.judgement.regions import DEFAULT_REGION
 from explanations.judgement.since import result_of
 from explanations.words.notices.notice import NoticeSettings
 from explanations.words.notices.notice_list import notices
@@ -127,7 +128,7 @@ def test_a_step_that_does_not_count_is_said_to_be_missing_only_where_it_is(why: 
 def test_a_result_that_is_not_final_or_of_another_questionnaire_is_named_so(line: str, words: str) -> None:
     found = [*given(line), *given("PHQ-9, 60 days ago: items 1-9 = 2")]
     record = record_of(*(entry | {"status": "preliminary"} for entry in found))
-    result = result_of(record, assess_shown(record, Engine(), BandThresholds()).findings[0])
+    result = result_of(record, assess_shown(record, Engine(), BandThresholds()).findings[0], DEFAULT_REGION)
 
     assert result is not None and result_words(result, ENGLISH, with_item=False) == words
 
@@ -147,7 +148,7 @@ def test_of_two_results_of_a_day_the_strip_has_the_one_that_its_headline_names(t
     ]
     record = record_of(*entries)
     found = assess_shown(record, Engine(), BandThresholds())
-    result = result_of(record, found.findings[0])
+    result = result_of(record, found.findings[0], DEFAULT_REGION)
 
     (notice,) = notices(found, NoticeSettings(zone=ZONE))
     assert result is not None and result_words(result, ENGLISH, with_item=False) == words

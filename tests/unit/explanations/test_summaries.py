@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from made_up_language import LANGUAGE, compiled
 from cds_service.cards.from_notices import MOST_CARDS
 from explanations.judgement.assessment import Engine, assess
 from explanations.judgement.discharge import assess_discharge
-from explanations.words.language import Language, language
+from explanations.words.language import language
 from explanations.words.notices.discharge import discharge_notices
 from explanations.words.notices.notice import Notice, NoticeSettings
 from explanations.words.notices.notice_list import merged, notices
@@ -33,26 +33,17 @@ TODAY = AS_OF.date()
 ENGINE = Engine(models=load_models())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site(NoticeSettings):
-    """A site whose cards are in this language."""
-
-    spoken: Language
-
-    @property
-    def say(self) -> Language:
-        return self.spoken
+ENGLISH_SITE = NoticeSettings(zone=ZoneInfo("America/New_York"), contact="On-call psychiatry, ext. 4410")
 
 
-ENGLISH_SITE = Site(zone=ZoneInfo("America/New_York"), contact="On-call psychiatry, ext. 4410", spoken=language())
-
-
-@pytest.fixture(scope="module", params=["English", "made up"])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """In English, and in a language that is two fifths longer."""
+@pytest.fixture(scope="module", params=["English", "Spanish", "made up"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NoticeSettings:
+    """In English, in Spanish, and in a language that is two fifths longer."""
     if request.param == "English":
         return ENGLISH_SITE
-    return replace(ENGLISH_SITE, spoken=language(LANGUAGE, compiled(tmp_path_factory.mktemp("locale"))))
+    if request.param == "Spanish":
+        return replace(ENGLISH_SITE, say=replace(language("es"), reviewed=True))
+    return replace(ENGLISH_SITE, say=language(LANGUAGE, compiled(tmp_path_factory.mktemp("locale"))))
 
 
 @st.composite
@@ -185,10 +176,10 @@ CHARTS = st.builds(
 )
 
 
-def said(chart: PatientRecord, site: Site) -> list[Notice]:
+def said(chart: PatientRecord, site: NoticeSettings) -> list[Notice]:
     """All notices of a chart: as opened, as cards, and at discharge."""
     opened = notices(assess(chart, Engine()), site)
-    return [*opened, *merged(opened, MOST_CARDS, site.say), *discharge_notices(assess_discharge(chart), site)]
+    return [*opened, *merged(opened, MOST_CARDS, site), *discharge_notices(assess_discharge(chart), site)]
 
 
 def is_whole(text: str) -> bool:
@@ -196,13 +187,13 @@ def is_whole(text: str) -> bool:
 
 
 @holds(chart=CHARTS)
-def test_every_summary_is_a_whole_sentence_under_140_characters(site: Site, chart: PatientRecord) -> None:
+def test_every_summary_is_a_whole_sentence_under_140_characters(site: NoticeSettings, chart: PatientRecord) -> None:
     for notice in said(chart, site):
         assert is_whole(notice.summary), notice.summary
 
 
 @holds(form=forms(), count=st.integers(1, 13))
-def test_so_is_that_of_a_form_and_twelve_more(site: Site, form: facts.Administration, count: int) -> None:
+def test_so_is_that_of_a_form_and_twelve_more(site: NoticeSettings, form: facts.Administration, count: int) -> None:
     chart = PatientRecord(patient_id="p1", as_of=AS_OF, today=TODAY, age_years=40, administrations=(form,) * count)
 
     for notice in said(chart, site):
@@ -210,7 +201,7 @@ def test_so_is_that_of_a_form_and_twelve_more(site: Site, form: facts.Administra
 
 
 @holds(anomaly=anomalies(), count=st.integers(1, 13))
-def test_so_is_that_of_an_anomaly_and_twelve_more(site: Site, anomaly: facts.Anomaly, count: int) -> None:
+def test_so_is_that_of_an_anomaly_and_twelve_more(site: NoticeSettings, anomaly: facts.Anomaly, count: int) -> None:
     chart = PatientRecord(patient_id="p1", as_of=AS_OF, today=TODAY, age_years=40, anomalies=(anomaly,) * count)
 
     for notice in said(chart, site):
@@ -218,7 +209,7 @@ def test_so_is_that_of_an_anomaly_and_twelve_more(site: Site, anomaly: facts.Ano
 
 
 @pytest.mark.parametrize("treatment", ["Medicine sertraline", "Medicine metformin"])
-def test_so_is_that_of_a_model_in_care_or_not(site: Site, treatment: str) -> None:
+def test_so_is_that_of_a_model_in_care_or_not(site: NoticeSettings, treatment: str) -> None:
     lines = (
         "Condition 193462001, 90 days ago, problem list",
         treatment,
@@ -232,7 +223,7 @@ def test_so_is_that_of_a_model_in_care_or_not(site: Site, treatment: str) -> Non
 
 
 @pytest.mark.parametrize("topic", list(Topic))
-def test_the_last_wording_of_a_topic_fits_in_a_longer_language_too(site: Site, topic: Topic) -> None:
+def test_the_last_wording_of_a_topic_fits_in_a_longer_language_too(site: NoticeSettings, topic: Topic) -> None:
     assert is_whole(site.say(LAST[topic]))
 
 

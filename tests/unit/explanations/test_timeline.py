@@ -166,7 +166,7 @@ def test_a_medicine_that_is_over_ends_where_the_chart_says_and_never_reads_as_be
     ] == runs
     assert any(lane.active for lane in found.lanes) == active
     assert ("active" in events_sentence(found, language())) == active
-    assert (any("end not recorded" in row.what for row in event_rows(found, language()))) == (([200], None) in runs)
+    assert (any("date not recorded" in row.what for row in event_rows(found, language()))) == (([200], None) in runs)
 
 
 def test_what_happened_in_the_time_of_a_trend_is_said_in_a_sentence_and_in_rows() -> None:
@@ -211,7 +211,7 @@ def test_a_day_with_a_mental_health_visit_is_marked_once() -> None:
         ((), "No dated PHQ-9 total on file."),
         (("PHQ-9, 2026-10-25: items 1-9 = 1",), "One result: 9 on 25 October 2026 with item 9 answered several days."),
         (("PHQ-9, 2025-11-10: total = 18", "PHQ-9, 2026-06-01: total = 9"), "Fell from 18 to 9 between 10 November 2025 and 1 June 2026."),
-        (("PHQ-9, 2025-11-10: total = 9", "PHQ-9, 2026-06-01: total = 9"), "9 at both ends between 10 November 2025 and 1 June 2026."),
+        (("PHQ-9, 2025-11-10: total = 9", "PHQ-9, 2026-06-01: total = 9"), "9 on both 10 November 2025 and 1 June 2026."),
         (
             ("PHQ-9, 2025-11-10: total = 18", "PHQ-9, 2026-04-13: items 1-7 = 1", "PHQ-9, 2026-06-01: total = 9", "PHQ-9, 2026-10-25: items 1-5 = 2, items 6-9 = 1"),
             "Fell from 18 to 9 between 10 November 2025 and 1 June 2026, then 14 on 25 October 2026 with item 9 answered several days. The form of 13 April 2026 was incomplete.",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from explanations.judgement.rationale import Reason, Size, size
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS
 from explanations.words.estimates.inputs import input_name, reason_line, reason_words, value_words
 from explanations.words.estimates.not_scored import SILENCED, not_scored_words
 from explanations.words.estimates.outcomes import OUTCOME_WORDS
-from explanations.words.help_lines import crisis_text, guideline
+from explanations.words.help_lines import CrisisLine, crisis_lines, crisis_text, guideline, lines_to_name
 from explanations.words.language import code, language
 from fhir_adapters.facts import Fact, When
 from models.inputs.feature_schema import FEATURES
@@ -52,7 +53,7 @@ def test_a_reason_says_what_it_did_and_names_value_date_and_source() -> None:
         "1 active medicine, latest 3 Aug 2026, `MedicationRequest/1` and 1 more",
         "proton-pump inhibitor on medication list, `MedicationRequest/1`",
     ]
-    assert reason_line(reason, language()) == f"{words.change}: {words.what}"
+    assert reason_line([reason], language()) == f"{words.change}: {words.what}"
 
 
 def test_every_outcome_of_the_shipped_models_has_words() -> None:
@@ -92,7 +93,7 @@ def test_chart_text_in_code_marks_cannot_break_out(text: str) -> None:
 
 
 def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
-    text = crisis_text("US", CHECKED, language())
+    text = crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=("en",))
 
     assert "988 Suicide & Crisis Lifeline, call or text 988" in text
     assert "911" in text
@@ -100,21 +101,21 @@ def test_crisis_lines_are_the_checked_ones_with_the_emergency_number() -> None:
 
 
 def test_the_perinatal_line_stands_beside_988_never_instead() -> None:
-    text = crisis_text("US", CHECKED, language(), perinatal=True)
+    text = crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=("en",), perinatal=True)
 
     assert text.index("988 Suicide") < text.index("National Maternal Mental Health Hotline")
 
 
 def test_a_line_checked_too_long_ago_is_not_printed_but_the_emergency_number_is() -> None:
-    assert "988" in crisis_text("US", CHECKED + timedelta(days=180), language())
+    assert "988" in crisis_text(DEFAULT_REGION, CHECKED + timedelta(days=180), language(), spoken=("en",))
 
-    stale = crisis_text("US", CHECKED + timedelta(days=181), language())
+    stale = crisis_text(DEFAULT_REGION, CHECKED + timedelta(days=181), language(), spoken=("en",))
     assert "988" not in stale
     assert "911" in stale
 
 
 def test_a_country_without_verified_lines_still_says_what_to_do_in_danger() -> None:
-    text = crisis_text("ZZ", CHECKED, language())
+    text = crisis_text(REGIONS["generic"], CHECKED, language(), spoken=("en",))
 
     assert "local emergency number" in text
 
@@ -148,3 +149,92 @@ def test_too_little_data_is_said_with_how_much_is_known_and_needed() -> None:
         "Too little is on record: age, sex and either 5 further inputs or both PHQ-2 answers are needed; "
         "2 further inputs are known."
     )
+
+
+def test_lines_in_the_language_asked_for_come_first_and_those_of_the_country_stay() -> None:
+    spanish = crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=("es",))
+    english, other = (crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=(tag,)) for tag in ("en", "vi"))
+
+    assert spanish.index("call 988, then press 2, or text AYUDA to 988") < spanish.index(
+        "988 Suicide & Crisis Lifeline"
+    )
+    assert "press 2" not in english and other == english
+
+
+def test_a_sites_own_line_stands_first_and_in_place_of_those_for_the_same_people_in_the_same_language_alone() -> None:
+    def named(*languages: str, spoken: str = "es", audience: str = "general") -> list[str]:
+        own = CrisisLine(service="County", call="555 0100", audience=audience, languages=languages, checked=CHECKED)
+        return [
+            line.service
+            for line in lines_to_name(DEFAULT_REGION, (own,), CHECKED, (spoken,), perinatal=True)
+            if line.audience == audience
+        ]
+
+    english, spanish = "988 Suicide & Crisis Lifeline", "988 Lifeline in Spanish"
+    assert named("en") == [spanish, "County"]
+    assert named() == [spanish, "County", english]
+    assert named("es") == ["County", english]
+    assert named("vi", spoken="vi") == ["County", english] and named("vi", spoken="en") == [english]
+    assert named("en", "es") == ["County"]
+    assert named("en", audience="perinatal") == ["National Maternal Mental Health Hotline", "County"]
+
+
+def test_a_line_that_a_site_checked_again_stands_in_for_itself_alone() -> None:
+    england = REGIONS["GB-ENG"]
+    again = CrisisLine(service="NHS 111", call="111", languages=("en",), checked=CHECKED + timedelta(days=300))
+
+    def named(days: int) -> list[str]:
+        return [one.service for one in lines_to_name(england, (again,), CHECKED + timedelta(days), ("en",))]
+
+    assert named(10) == ["NHS 111", "Samaritans"]
+    assert named(300) == ["NHS 111"]
+
+
+def test_where_the_country_has_no_line_all_of_the_sites_own_are_named_whatever_language_the_patient_speaks() -> None:
+    own = tuple(
+        CrisisLine(service=tag, call=call, languages=(tag,), checked=CHECKED)
+        for tag, call in (("de", "143"), ("fr", "1430"))
+    )
+
+    assert [one.service for one in lines_to_name(REGIONS["generic"], own, CHECKED, ("en",))] == ["de", "fr"]
+    assert [one.service for one in lines_to_name(REGIONS["generic"], own, CHECKED, ("fr",))] == ["fr", "de"]
+
+
+def test_an_emergency_number_of_the_site_gives_way_once_its_check_is_too_old_and_the_countrys_is_not() -> None:
+    own = CrisisLine(service="Emergency", call="112", audience="emergency", checked=date(2020, 1, 1))
+
+    assert crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=("en",), own=(own,)).endswith("Emergency: 911.")
+    assert crisis_text(REGIONS["generic"], CHECKED, language(), spoken=("en",), own=(own,)) == "**Emergency: 112.**"
+
+
+def test_a_sites_own_line_is_named_until_its_check_is_too_old_and_its_emergency_number_always() -> None:
+    own = CrisisLine(
+        service="County night line",
+        call="555 0100",
+        sms="555 0101",
+        sms_word="HELP",
+        languages=("en",),
+        checked=CHECKED,
+    )
+    emergency = CrisisLine(service="Emergency", call="112", audience="emergency", checked=CHECKED)
+    generic = REGIONS["generic"]
+
+    text = crisis_text(DEFAULT_REGION, CHECKED, language(), spoken=("en",), own=(own, emergency))
+    assert "County night line, call 555 0100, or text HELP to 555 0101" in text and "112" in text
+    assert "988" not in text and "911" not in text
+    late = CHECKED + timedelta(days=181)
+    assert "County" not in crisis_text(generic, late, language(), spoken=("en",), own=(own, emergency))
+    assert "112" in crisis_text(generic, late, language(), spoken=("en",), own=(own, emergency))
+
+
+def test_no_line_that_ships_was_checked_after_today_and_each_that_is_shown_has_a_day() -> None:
+    lines = [line for region in REGIONS.values() for line in crisis_lines(region.country)]
+
+    assert lines and all(line.checked and line.checked <= datetime.now(UTC).date() for line in lines)
+
+
+def test_england_names_nhs_111_samaritans_and_999() -> None:
+    text = crisis_text(REGIONS["GB-ENG"], date(2026, 12, 1), language(), spoken=("en",))
+
+    assert "call 111" in text and "Samaritans, call 116 123" in text and "999" in text
+    assert "988" not in text and "911" not in text

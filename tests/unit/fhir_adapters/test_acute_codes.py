@@ -33,13 +33,14 @@ def condition(system: str | None, code: str) -> dict:
     body(*INTENT).replace(b"93249-1", b"9324\\u0039-1"),
     body(*given("C-SSRS, today: question 4 = yes", "path")).replace(b"/", b"\\/"),
     body(*given("C-SSRS, today: question 4 = yes", "questionnaire")),
+    body(resource("QuestionnaireResponse", item=[{"linkId": "mental-health-cds/asq/acuity"}])),
     body(*given("RiskAssessment, today: high")),
     body(*given("Risk assessment, today: high")),
     body(condition("urn:oid:2.16.840.1.113883.6.90", "x78.1xxa")),
     body(condition(None, "T1491XA")),
     body(condition("http://hl7.org/fhir/sid/icd-9-cm", "E950.3")),
     body(resource("Observation", valueCodeableConcept=codeable("http://snomed.info/sct", "82313006"))),
-], ids=["a screen", "with blanks", "an escape in a name", "an escape in a code", "escaped slashes", "a form", "a RiskAssessment", "a Procedure", "ICD-10-CM", "ICD without dot or system", "ICD-9-CM", "SNOMED CT"])  # fmt: skip
+], ids=["a screen", "with blanks", "an escape in a name", "an escape in a code", "escaped slashes", "a form", "a form of ours", "a RiskAssessment", "a Procedure", "ICD-10-CM", "ICD without dot or system", "ICD-9-CM", "SNOMED CT"])  # fmt: skip
 def test_a_code_of_something_acute_is_seen(text: bytes) -> None:
     assert may_be_acute(text, ())
 

@@ -21,7 +21,7 @@ def test_a_row_names_nothing_that_there_is_not(instrument: Instrument) -> None:
     assert spec.home is None or guideline(spec.home)
     assert spec.safety is None or spec.safety.item in spec.items
     assert set(spec.negative_items or ()) <= set(spec.items)
-    assert not spec.administered or form(instrument.value).instrument is instrument
+    assert spec.asked_from is None or form(instrument.value).instrument is instrument
     if spec.scale:
         assert {f"answer.{group}" for group in spec.scale.codes} <= groups
         assert spec.scale.words in {row["instrument"] for row in table("answer_words")}

@@ -29,7 +29,7 @@ def test_everything_that_is_measured_has_words_for_a_card() -> None:
             "68519-8",
             "2026-11-01",
             {"value": 3, "code": "pints"},
-            "drinks on a drinking day is unknown to this service",
+            "drinks on a drinking day was not understood",
         ),
         ("29463-7", "2026-11-01", {"value": 80, "code": "stone"}, "body weight is in an unknown unit (expected kg)"),
         ("29463-7", "2026-11-01", {"value": "eighty", "code": "kg"}, "body weight is not a number"),

@@ -153,4 +153,4 @@ def test_a_card_tells_a_score_by_software_from_an_assessment() -> None:
 
     assert high.summary.startswith("Suicide risk score from software: risk recorded as high")
     assert "Suicide risk score from software, not an assessment" in act.detail
-    assert "none found in the records read" not in act.detail
+    assert "No later C-SSRS" not in act.detail

@@ -85,7 +85,7 @@ def test_a_procedure_that_cannot_be_read_may_be_a_risk_assessment() -> None:
     ("line", "absent", "unread"),
     [
         ("PHQ-9, today: total = 14", "Item 9 not on file: ask directly.", "Item 9 not read: ask directly."),
-        ("PHQ-9, today: total = 26", "is not on file", "No answer to item 9 was read"),
+        ("PHQ-9, today: total = 26", "not on file", "Item 9 not read"),
         ("PHQ-9, today: items 1-8 = 1", "item 9 is not on file", "item 9 was not read"),
         ("PHQ-9, 20 days ago: total = 14", "no later PHQ-9 or follow-up visit found", "may be unread"),
     ],
@@ -110,7 +110,7 @@ def test_a_phq_9_without_a_total_is_not_called_absent() -> None:
     )
 
     assert "no later complete PHQ-9 or follow-up visit found" in late[0].summary
-    assert "Later complete PHQ-9, or a visit coded" in (late[0].detail or "")
+    assert "No later complete PHQ-9 or visit coded" in (late[0].detail or "")
     assert prompted[0].summary.startswith("No complete PHQ-9 on file.")
 
 

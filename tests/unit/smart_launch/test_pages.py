@@ -12,15 +12,14 @@ import pytest
 from app_views import ENTRY, ERRORS, LOOKS, PAGES, ROUTES, english_app, flask_app, look
 from flask import Flask, g
 from made_up_language import LANGUAGE, compiled
-from message_templates import APP, gather
 
-from explanations.words.language import later
+from explanations.words.language import language, later
 from smart_launch.pages import markdown
 from smart_launch.pages.ehr_style import contrast
 from smart_launch.pages.error_words import WORDS, error_words
 from smart_launch.pages.language import app_language
 from smart_launch.pages.responses import request_language, support_code
-from smart_launch.settings import AppSettings
+from smart_launch.settings import AppSettings, AppSite
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "smart_launch"
@@ -83,21 +82,15 @@ def test_support_codes_can_be_read_out() -> None:
 # ---- texts --------------------------------------------------------------------------------------------------------
 
 
-def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
-    """`make messages` writes it."""
-    assert gather(APP, tmp_path / APP.name).read_text() == APP.read_text(), "run `make messages`"
-
-
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory):
-    folder = compiled(tmp_path_factory.mktemp("locale"))
-    return flask_app(app_language(LANGUAGE, folder)).test_client()
+    return flask_app(language(LANGUAGE, compiled(tmp_path_factory.mktemp("locale")))).test_client()
 
 
 def test_a_language_without_a_catalogue_is_english(tmp_path: Path) -> None:
-    text = flask_app(app_language("xx", tmp_path)).test_client().get("/smart/look/thanks").get_data(as_text=True)
+    text = flask_app(app_language("xx", (tmp_path,))).test_client().get("/smart/look/thanks").get_data(as_text=True)
 
-    assert '<html lang="en">' in text
+    assert '<html lang="en" dir="ltr">' in text
     assert "Feedback recorded" in text
 
 
@@ -106,18 +99,19 @@ def test_a_language_that_is_asked_for_in_two_ways_still_ends() -> None:
 
 
 def test_the_language_of_a_page_is_named(made_up) -> None:
-    assert f'<html lang="{LANGUAGE}">' in made_up.get("/smart/look/thanks").get_data(as_text=True)
+    assert f'<html lang="{LANGUAGE}" dir="ltr">' in made_up.get("/smart/look/thanks").get_data(as_text=True)
 
 
 @pytest.mark.parametrize(("known", "locale"), [(True, LANGUAGE), (False, "en")])
 def test_an_error_is_in_the_language_of_the_site_where_that_is_known(known: bool, locale: str) -> None:
     site = look("bare")[1].site
-    site = replace(site, notices=replace(site.notices, locale=LANGUAGE))
-    app = SimpleNamespace(settings=lambda: AppSettings(sites=(site,), address=""), language=lambda asked: asked)
+    site = replace(site, languages=(replace(language(), locale=LANGUAGE), language()))
+    elsewhere = AppSite(id="other", reading=site.reading, notices=site.notices)
+    app = SimpleNamespace(settings=lambda: AppSettings(sites=(elsewhere, site), address=""))
 
     with Flask("test").test_request_context("/smart/launch"):
         g.registration = site.registrations[0] if known else None
-        assert request_language(app) == locale
+        assert request_language(app).locale == locale
 
 
 def test_texts_marked_for_later_are_as_they_are() -> None:

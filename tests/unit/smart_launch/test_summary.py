@@ -40,8 +40,12 @@ def page(name: str, kind: str = "summary") -> str:
     return answer.get_data(as_text=True)
 
 
+def without_note(name: str, kind: str = "summary") -> str:
+    return re.sub(r'(?s)<textarea id="note".*?</textarea>', "", page(name, kind))
+
+
 def words(name: str, kind: str = "summary") -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page(name, kind)))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", without_note(name, kind)))
 
 
 def paths(found: Summary) -> list[list[str]]:
@@ -78,8 +82,8 @@ def test_the_card_that_the_clinician_came_from_is_marked_and_hides_no_other() ->
     found = summary("ask")
 
     assert [f.came_from for f in found.findings] == [True, False]
-    assert "You came from this card" in page("ask")
-    assert "came from this card" not in page("recent")
+    assert "Opened from this card" in page("ask")
+    assert "Opened from this card" not in page("recent")
 
 
 def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() -> None:
@@ -94,7 +98,7 @@ def test_acute_answers_come_with_their_steps_first_and_the_estimate_is_folded() 
 
 def test_a_current_positive_asq_says_on_top_that_the_assessment_comes_before_the_patient_leaves() -> None:
     assert [str(step) for step in summary("young").strip.steps] == [
-        "Brief suicide safety assessment during this visit, before the patient leaves"
+        "Brief suicide safety assessment before the patient leaves"
     ]
     assert summary("ask").strip.steps == ()
 
@@ -161,7 +165,7 @@ def test_without_the_right_to_read_the_steps_nothing_else_is_said_to_be_missing(
     text = words("steps-unread")
 
     assert text.count("Not read") == 1
-    assert "Not everything was read" not in text and "Try again" not in text
+    assert "Not everything could be read" not in text and "Try again" not in text
 
 
 def test_rights_to_read_the_steps_that_were_not_granted_are_no_missing_rights() -> None:
@@ -187,8 +191,8 @@ def test_the_strip_has_the_severity_of_a_result_and_its_change_in_points() -> No
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_references_stand_in_the_list_of_sources_alone(name: str) -> None:
-    text = page(name)
+def test_references_stand_in_the_list_of_sources_and_the_note_alone(name: str) -> None:
+    text = without_note(name)
     start = text.find('<ol class="sources">')
     listed = text[start : text.index("</ol>", start)] if start >= 0 else ""
 
@@ -240,8 +244,10 @@ def test_a_safety_plan_is_linked_after_safety_findings_alone() -> None:
 def test_nothing_to_show_is_said_with_care() -> None:
     text = words("nothing")
 
-    assert "Nothing to show from what was read." in text
-    assert "This does not say that the patient is well; people often do not disclose. Ask if you are concerned." in text
+    assert "No current findings in the records read." in text
+    assert (
+        "This does not mean that the patient is well; people often do not disclose. Ask if you are concerned." in text
+    )
     assert "Start PHQ-9 with the patient" in text
 
 
@@ -249,7 +255,7 @@ def test_history_is_shown_also_where_no_finding_carries_it() -> None:
     text = words("history")
 
     assert "Nothing to show" not in text
-    assert "Only history to show from what was read. This does not say that the patient is well" in text
+    assert "Only past history found in the records read. This does not mean that the patient is well" in text
     assert "History: suicide attempt, 19 Oct 2025," in text
     assert "History: PHQ-9 total of 25 means item 9 was above 0, 7 May 2026," in text
     assert text.index("History: suicide attempt") < text.index("One result: 25 on 7 May 2026")
@@ -273,8 +279,8 @@ def test_a_trend_is_drawn_from_two_results_on(name: str, title: str, drawn: list
 def test_what_was_not_read_is_named_with_its_reason_and_can_be_tried_again() -> None:
     text = words("partial")
 
-    assert "Not read: medicines (the chart did not answer in time)." in text
-    assert "The list of medicines was not read" not in text, "those that came are shown"
+    assert "Not read: medicines (the EHR did not answer in time)." in text
+    assert "The medication list was not read" not in text, "those that came are shown"
     assert "Try again" in text
     assert text.index("item 9") < text.index("Not read: medicines")
 
@@ -285,7 +291,7 @@ def test_when_questionnaires_were_not_read_none_is_said_not_to_be_on_file() -> N
     assert "Could not be read: questionnaires" in text
     assert "Not all results could be read." in text
     assert "No PHQ-9" not in text
-    assert "Not read: questionnaires (the chart did not answer in time)." not in text, "the finding says it already"
+    assert "Not read: questionnaires (the EHR did not answer in time)." not in text, "the finding says it already"
     assert "No estimate: Needed parts of the chart could not be read" in text
     assert "Ask directly about thoughts of suicide and self-harm" in text
     assert "Shown to you once" not in text, "a page says it each time"
@@ -302,8 +308,8 @@ def test_of_a_patient_who_does_not_want_it_nothing_but_that_is_said(name: str) -
     found, text = summary(name), words(name)
 
     assert found.withheld and not (found.findings or found.trends or found.availability or found.medicines)
-    assert "Nothing of the chart was read." in text
-    assert "This says nothing about the patient’s safety. Look at the answers in the chart itself" in text
+    assert "The chart was not read." in text
+    assert "This says nothing about the patient’s safety. Check the answers in the chart" in text
     for part in ("PHQ", "Estimate", "Medicines", "item 9", "What was known"):
         assert part not in text
 
@@ -320,8 +326,8 @@ def test_of_a_patient_who_has_died_it_is_said_and_nothing_is_offered() -> None:
 def test_what_the_chart_did_not_allow_is_named() -> None:
     text = words("rights")
 
-    assert "The chart did not allow this app to read: medicines." in text
-    assert "The chart did not allow this app to write: draft tasks." in text
+    assert "The EHR did not allow this app to read: medicines." in text
+    assert "The EHR did not allow this app to write: draft tasks." in text
     assert "did not allow" not in words("ask")
 
 
@@ -347,7 +353,7 @@ def test_figures_in_people_are_shown_only_where_the_site_turned_them_on() -> Non
 def test_the_estimate_has_its_reasons_gaps_figures_and_the_limits_of_the_model() -> None:
     text = words("prompt")
 
-    for part in ("Main reasons", "inputs known", "Inputs without a value", "Exact figures", "Full model card"):
+    for part in ("Main reasons", "inputs known", "Missing inputs", "Exact figures", "Full model card"):
         assert part in text
     assert "associations, not causes" in text
     assert 'href="/model-card" target="_blank" rel="noopener' in page("prompt")
@@ -392,7 +398,7 @@ def test_on_the_page_for_printing_everything_is_open() -> None:
     assert "<details>" not in text
     assert "<details open>" in text
     assert 'class="button' not in text
-    assert "Not for the patient’s after-visit summary" in text
+    assert "Not for the after-visit summary" in text
     assert "after-visit summary" not in page("ask")
 
 
@@ -421,3 +427,35 @@ def test_a_further_safety_finding_is_named_in_the_strip_and_another_by_its_topic
 
     assert named[0] == "Suicide attempt recorded"
     assert "Depression follow-up" in named
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_the_note_holds_every_finding_result_and_medicine_with_its_reference(name: str) -> None:
+    reading, shown = look(name)[0], summary(name)
+    chart, lines = reading.assessment.chart, shown.note.splitlines()
+    if shown.withheld:
+        assert shown.note == ""
+        return
+
+    for notice in reading.notices:
+        assert notice.summary in lines
+        for line in notice.chart:
+            if line.role in (LineRole.LEAD, LineRole.FACT, LineRole.RESULT):
+                assert all(source.strip("`") in shown.note for source in line.sources), line
+    for use in chart.medicines:
+        assert any(use.name in line and line.endswith(use.reference) for line in lines), use.name
+    results = [line for line in lines if re.match(r"- \d+ \w+ \d{4}: (none|\d+ of \d+);", line)]
+    held = [row for trend in shown.trends for row in trend.rows[:6]]
+    assert len(results) == len([row for row in held if row.date[0].isdigit()])
+    assert not re.search(r"\*\*|`|\|", shown.note) or name == "odd"
+    assert "Consider today" not in shown.note and "Crisis lines" not in shown.note
+
+
+def test_the_note_says_when_the_chart_was_read_and_what_was_not() -> None:
+    lines = summary("partial").note.splitlines()
+
+    assert lines[0] == "Mood and safety summary, read from the chart on 23 Nov 2026, 10:00 EST"
+    assert (
+        "- 17 Nov 2026: 14 of 27; item 9: 1 of 3, several days; complete, Observation/obse-" in summary("partial").note
+    )
+    assert lines[-1] == "Not read: medicines (the EHR did not answer in time)."

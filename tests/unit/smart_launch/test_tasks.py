@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explanations.judgement.proposals import DraftKind
+from explanations.judgement.regions import DEFAULT_REGION, REGIONS
 from fhir_adapters.resources.validation import faults
 from fhir_adapters.writing.completed import SUBMISSION_SYSTEM, FormContext
 from smart_launch.errors import Forbidden
@@ -48,11 +49,11 @@ def test_every_choice_is_valid_r4_a_draft_and_known_again(wanted: DraftRequest) 
         assert slot.resource["identifier"] == [{"system": SUBMISSION_SYSTEM, "value": f"abc.{slot.name}"}]
         assert slot.resource["requester"] == {"reference": "Practitioner/doc"}
         assert slot.resource["encounter"] == {"reference": "Encounter/e1"}
-    assert read_drafts({name: [value] for name, value in draft_fields(wanted).items()}) == wanted
+    assert read_drafts({name: [value] for name, value in draft_fields(wanted).items()}, DEFAULT_REGION) == wanted
 
 
 def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
-    for nothing in (read_drafts({}), read_drafts({"days": [""]})):
+    for nothing in (read_drafts({}, DEFAULT_REGION), read_drafts({"days": [""]}, DEFAULT_REGION)):
         assert nothing == DraftRequest()
         assert draft_fields(nothing) == {}
         with pytest.raises(Forbidden):
@@ -74,7 +75,7 @@ def test_nothing_is_chosen_at_first_and_nothing_is_made_of_it() -> None:
 )
 def test_what_the_page_does_not_offer_is_refused(fields: dict) -> None:
     with pytest.raises(Forbidden):
-        read_drafts(fields)
+        read_drafts(fields, DEFAULT_REGION)
 
 
 def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
@@ -89,5 +90,10 @@ def test_of_a_user_with_a_full_address_the_relative_reference_signs() -> None:
 
 @pytest.mark.parametrize("text", [None, "", "contact", "Assessment", "assessment ", "../forms"])
 def test_an_address_can_ask_for_an_order_of_the_list_alone(text: str | None) -> None:
-    assert asked_order(text) is None
-    assert asked_order("assessment") is DraftKind.ASSESSMENT
+    assert asked_order(text, DEFAULT_REGION) is None
+    assert asked_order("assessment", DEFAULT_REGION) is DraftKind.ASSESSMENT
+
+
+@pytest.mark.parametrize("order", ["assessment", "c-ssrs"])
+def test_an_order_that_a_region_replaces_is_replaced_also_when_it_is_sent(order: str) -> None:
+    assert read_drafts({"order": [order]}, REGIONS["GB-ENG"]).order is DraftKind.PSYCHOSOCIAL
