@@ -52,6 +52,24 @@ def pytest_runtest_makereport(item, call):
         report.longrepr = f"skipped, and skips are refused here: {report.longrepr}"
 
 
+@pytest.fixture(autouse=True)
+def in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of the app are waited for.
+
+    One that a busy machine sends in two parts says 200 before it knows, and is on record only once it is read to its end.
+    """
+    if streaming := sys.modules.get("smart_launch.pages.streaming"):
+        monkeypatch.setitem(streaming.stream_if_slow.__kwdefaults__, "at_once_s", 60.0)
+
+
+@pytest.fixture
+def in_parts(in_one_part: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that takes longer than a second is sent in two parts, as it is served."""
+    from smart_launch.pages import streaming
+
+    monkeypatch.setitem(streaming.stream_if_slow.__kwdefaults__, "at_once_s", streaming.AT_ONCE_S)
+
+
 @pytest.fixture(scope="session")
 def fhir_server(tmp_path_factory: pytest.TempPathFactory):
     """A real FHIR server, started once for all tests; `server` is how a test gets it."""

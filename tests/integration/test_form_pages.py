@@ -26,7 +26,6 @@ from smart_launch.errors import EhrFailed
 from smart_launch.forms import entry, result
 from smart_launch.launch.signer import with_name
 from smart_launch.oauth.scopes import CONSENT, READ_TYPES
-from smart_launch.pages.streaming import stream_if_slow
 from smart_launch.session.sessions import User
 
 
@@ -201,9 +200,7 @@ def test_a_phq_2_of_3_offers_the_phq_9_with_its_answers(desk_of) -> None:
 # ---- twice, at once, lost, refused ----
 
 
-def test_a_second_press_and_two_at_once_write_nothing_new(desk_of, monkeypatch) -> None:
-    # On a busy machine two at once take more than a second; what is then sent in parts is tested below.
-    monkeypatch.setitem(stream_if_slow.__kwdefaults__, "at_once_s", 60.0)
+def test_a_second_press_and_two_at_once_write_nothing_new(desk_of) -> None:
     desk = desk_of()
     carried = reviewed(desk)
     gate = threading.Barrier(2)
@@ -678,7 +675,9 @@ def test_whatever_fails_after_writing_leaves_what_was_written(desk_of, monkeypat
     assert "Mirta" not in caplog.text
 
 
-def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_written(desk_of, monkeypatch) -> None:
+def test_a_chart_that_is_slow_to_read_keeps_nobody_from_knowing_that_it_is_written(
+    desk_of, monkeypatch, in_parts
+) -> None:
     desk = desk_of(scopes=READING)
     carried = reviewed(desk)
     over = threading.Event()

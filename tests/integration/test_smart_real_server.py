@@ -120,7 +120,7 @@ def slowly(seconds: float):
     return act
 
 
-def test_a_chart_that_takes_long_is_said_to_be_read_and_then_shown(server, two) -> None:
+def test_a_chart_that_takes_long_is_said_to_be_read_and_then_shown(server, two, in_parts) -> None:
     with front(server, *two) as ehr:
         visitor = ehr.visitor()
         where = visitor.open(two[0])
@@ -134,7 +134,7 @@ def test_a_chart_that_takes_long_is_said_to_be_read_and_then_shown(server, two) 
     assert page.headers["Cache-Control"] == "no-store"
 
 
-def test_a_chart_that_fails_after_a_while_gets_its_error_all_the_same(server, two) -> None:
+def test_a_chart_that_fails_after_a_while_gets_its_error_all_the_same(server, two, in_parts) -> None:
     with front(server, *two) as ehr:
         visitor = ehr.visitor()
         where = visitor.open(two[0])
