@@ -49,9 +49,9 @@ def from_store(
         if min(shares) < LEAST_SHARE and not despite_selection:
             raise click.ClickException(
                 f"expected an outcome of at least {LEAST_SHARE:.0%} of episodes in both; found {min(shares):.0%}. "
-                "Where people are asked about whom somebody worries, a new version would be too high for all others, "
-                "and the later ones would not show it. --despite-selection goes on, if you know that they were asked "
-                "at random"
+                "If mainly people who worried somebody were asked, the new version would estimate too high for all "
+                "others, and the later episodes would not show it. If you know that people were asked at random, add "
+                "--despite-selection"
             )
         first = _first_of_each(parts[0])
         others = {patient: one for patient, one in _first_of_each(parts[1]).items() if patient not in first}

@@ -133,7 +133,7 @@ def _compare(
     cards = sum(len(exchange.cards or ()) for exchange in exchanges.values())
     seconds = sum(exchange.seconds for exchange in exchanges.values())
     console.print()
-    console.print(Text(f"{len(patients)} patients asked about, {cards} cards, {seconds:.1f} s of hook calls."))
+    console.print(Text(f"{len(patients)} charts opened, {cards} cards, {seconds:.1f} s of hook calls."))
     if differing:
         console.print(Text("Not as the demo expects:", style="bold"))
     for line in differing:
