@@ -15,7 +15,6 @@ class LineRole(StrEnum):
     LEAD = "lead"  # the first line of a finding, in bold
     FACT = "fact"
     RESULT = "result"  # an answer that a table of results holds as well
-    SAME_FORM = "same-form"  # further answers of the form above
     NONE_LATER = "none-later"  # that no later screen was found in what was read
     ROW = "row"  # of a table, its head included
     ESTIMATE = "estimate"  # names the outcome that a model estimated
@@ -39,18 +38,15 @@ def sourced(text: str, references: Sequence[str], role: LineRole = LineRole.FACT
 
 
 def cited(lines: Iterable[Line]) -> tuple[list[Line], list[str]]:
-    """The lines with a number for each source (`[1]`), and the sources in the order of their numbers.
-
-    Answers of one form have one source: that of its first line.
-    """
+    """The lines with a number for each source (`[1]`), and the sources in the order of their numbers."""
     listed: list[str] = []
     numbered = []
     for line in lines:
         text = line.text
         for source in line.sources:
-            if line.role is not LineRole.SAME_FORM and source not in listed:
+            if source not in listed:
                 listed.append(source)
-            mark = f" [{listed.index(source) + 1}]" if source in listed else ""
+            mark = f" [{listed.index(source) + 1}]"
             text = text.replace(f", {source}", mark).replace(source, mark.strip())
         numbered.append(replace(line, text=text))
     return numbered, listed

@@ -26,12 +26,17 @@ def form_anomalies(forms: tuple[Administration, ...]) -> list[Anomaly]:
 def _of_form(form: Administration, flaw: Flaw) -> FormAnomaly:
     return FormAnomaly(
         flaw=flaw,
-        references=form.references,
+        references=_total_first(form),
         when=form.when,
         instrument=form.instrument,
         total=form.total,
         scores=form.item_scores,
     )
+
+
+def _total_first(form: Administration) -> tuple[str, ...]:
+    """The form's entries, with that of its total first: it is what a reader checks against the answers."""
+    return tuple(dict.fromkeys((*((form.total_reference,) if form.total_reference else ()), *form.references)))
 
 
 def _flaws(form: Administration) -> list[Flaw]:

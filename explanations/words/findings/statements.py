@@ -94,7 +94,7 @@ ASSESSED = complete(
     },
     {(r, s) for r in RiskResult if r is not RiskResult.LOW for s in (False, True)},
 )
-# By whether the entry is of the same day as the finding, and whether it is negative.
+# By whether the entry is of the same day as the finding, and whether it is negative or a completed assessment.
 LATER_LINES = {
     (False, False): later("Later: {entry}. {date}, {source}"),
     (False, True): later("Later: {entry}. {date}, {source}; this does not rule out risk"),
@@ -104,6 +104,18 @@ LATER_LINES = {
 NONE_LATER = later("No later C-SSRS, ASQ or risk assessment found in the records read")
 NONE_LATER_IN_PART = later(
     "No later C-SSRS, ASQ or risk assessment found in the records read; not all of the chart could be read"
+)
+# Later entries that are no complete reassessment.
+NOT_COMPLETE = {
+    LaterKind.CSSRS_INCOMPLETE,
+    LaterKind.ASQ_INCOMPLETE,
+    LaterKind.LEVEL_OTHER,
+    LaterKind.RISK_INCOMPLETE,
+    LaterKind.RISK_BY_SOFTWARE,
+}
+NONE_COMPLETE = later("No later complete C-SSRS, ASQ or risk assessment found in the records read")
+NONE_COMPLETE_IN_PART = later(
+    "No later complete C-SSRS, ASQ or risk assessment found in the records read; not all of the chart could be read"
 )
 
 
@@ -238,7 +250,7 @@ def _same_form(facts: Iterable[Further], lead: str, say: Language, *, remark: st
     text = say("Same form: {answers}", answers="; ".join(listed))
     if remark:
         text = say("{fact}. {remark}", fact=text, remark=remark)
-    return [Line(text=text, role=LineRole.SAME_FORM, sources=tuple(shown))]
+    return [Line(text=text, sources=tuple(shown))]
 
 
 def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
@@ -253,16 +265,19 @@ def _since(finding: SafetyFinding, zone: tzinfo, say: Language) -> list[Line]:
     lines = [_later(late, finding, zone, say) for late in finding.later[:3]]
     if more:
         lines.append(Line(text=say("and {count} more since", count=more)))
-    if all(late.what is LaterKind.ITEM_9_ZERO for late in finding.later):
+    kinds = {late.what for late in finding.later} - {LaterKind.ITEM_9_ZERO}
+    if not kinds:
         in_part = Line(text=say(NONE_LATER_IN_PART))
         lines.append(in_part if finding.partly_searched else Line(text=say(NONE_LATER), role=LineRole.NONE_LATER))
+    elif kinds <= NOT_COMPLETE and not finding.more_later:
+        lines.append(Line(text=say(NONE_COMPLETE_IN_PART if finding.partly_searched else NONE_COMPLETE)))
     return lines
 
 
 def _later(late: Later, finding: SafetyFinding, zone: tzinfo, say: Language) -> Line:
     same_day = finding.when is not None and late.when.day == finding.when.day
     date = say.dated(late.when, zone if same_day else None)
-    words = LATER_LINES[same_day, late.what.is_negative]
+    words = LATER_LINES[same_day, late.what.is_negative or late.what is LaterKind.RISK_ASSESSMENT]
     text = say(words, entry=say(LATER[late.what]), date=date, source=code(late.reference))
     return sourced(text, [late.reference])
 
@@ -325,9 +340,12 @@ def _asq(finding: SafetyFinding, form: Administration, moment: str, say: Languag
         return say("ASQ acuity answered yes"), lines
     if not finding.items:
         return first, lines
-    return say("ASQ positive; acuity question not recorded") if finding.gap else say(
-        "ASQ positive; acuity question answered no"
-    ), lines
+    if not finding.gap:
+        return say("ASQ positive; acuity question answered no"), lines
+    acuity = form.answer("acuity")
+    if acuity and acuity.state is AnswerState.DECLINED:
+        return say("ASQ positive; acuity question declined"), lines
+    return say("ASQ positive; acuity question not recorded"), lines
 
 
 def _screen(
@@ -356,7 +374,10 @@ def _screen(
         # Translators: {title} is a screen, such as ASQ; {result} its overall result.
         leads.append((say("{title} {result}", title=title, result=result), source))
         further += [(result, [source])] if finding.items else []
-    further += [(say(NO_ACUITY if item == "acuity" else NO_TO, question=question(item, say, kind)), []) for item in no]
+    for item in no:
+        words = say(NO_ACUITY if item == "acuity" else NO_TO, question=question(item, say, kind))
+        answer = form.answer(item)
+        further.append((words, [answer.reference] if answer else []))
     (first, lead), *_ = leads
     return first, [_lead(first, moment, [lead], say), *_same_form(further, lead, say)]
 
@@ -386,7 +407,7 @@ def _unreadable(finding: SafetyFinding, form: Administration, moment: str, say: 
         count,
         **named,
     )
-    return what, [_lead(lead, moment, finding.references, say)]
+    return what, [_lead(lead, moment, finding.references, say, remark=say("Look at the source."))]
 
 
 def _declined(finding: SafetyFinding, form: Administration, moment: str, say: Language) -> Worded:

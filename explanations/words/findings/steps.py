@@ -60,16 +60,22 @@ SEEN = complete(
 MOST_SEEN = 2
 
 
-def step_lines(steps: Iterable[Step], zone: tzinfo, say: Language, *, no_screen: bool = False) -> tuple[Line, ...]:
-    """One line per step, but one for all of which nothing was found. no_screen: no later screen was found either."""
+def step_lines(
+    steps: Iterable[Step], zone: tzinfo, say: Language, *, no_screen: bool = False, in_part: bool = False
+) -> tuple[Line, ...]:
+    """One line per step, but one for all of which nothing was found, with what is never read.
+
+    no_screen: no later screen was found either. in_part: some of the chart could not be read.
+    """
     listed = tuple(steps)
     none = [step for step in listed if is_none(step)]
     lines = tuple(_line(step, zone, say) for step in listed if step not in none)
     if not none:
-        return lines
+        return (*lines, Line(text=say("Notes and outside care are not read")))
     named = ", ".join([*([say("C-SSRS, ASQ")] if no_screen else []), *(_name(step.kind, say) for step in none)])
-    text = say("None found since (notes, outside care unread): {steps}", steps=named)
-    return (*lines, Line(text=text))
+    found = later("None found since (notes, outside care unread): {steps}")
+    part = later("None found since (notes, outside care and part of the chart unread): {steps}")
+    return (*lines, Line(text=say(part if in_part else found, steps=named)))
 
 
 def is_none(step: Step) -> bool:

@@ -57,11 +57,12 @@ def could_not_assess(
     if blank is not None:
         action = say("Thoughts of self-harm not assessed: ask directly.")
         facts = sentences(moment_words(blank[1], say), say)
-        consider = (_ask_blank(form, say),)
+        consider = (_ask_blank(form, say), *_where_to_look(needed, say))
     elif unheard:
         action = say("Look at the source and ask directly.")
         dated = moment_words(statements[findings.index(unheard[0])], say)
         facts = sentences(counted_words(dated, len(unheard) - 1, say), say)
+        consider = (*consider, *_where_to_look(needed, say))
     elif needed:
         named = ", ".join(say(PARTS[u.what]) for u in needed)
         action = _missing_action({u.what for u in needed}, say)
@@ -76,7 +77,7 @@ def could_not_assess(
         if [u.what for u in needed] != [ChartPart.CONSENTS]:
             consider = _what_to_do(needed, say)
         elif not broken:
-            consider = (say("Rely on documented answers; check the consent on file"),)
+            consider = (say("Ask directly; check the consent on file"),)
     else:
         hides = any(u.may_hide_answer for u in chart.unreadable)
         hidden = say.many(
@@ -112,11 +113,15 @@ def _missing_action(parts: set[ChartPart], say: Language) -> str:
     return say("Age and sex are not known.") if ChartPart.PATIENT in parts else say("No estimate was made.")
 
 
+def _where_to_look(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
+    parts = dict.fromkeys(say(PARTS[u.what]) for u in needed if u.what != ChartPart.CONSENTS)
+    return (say("Check the chart itself for: {parts}", parts=", ".join(parts)),) if parts else ()
+
+
 def _what_to_do(needed: Iterable[Unknown], say: Language) -> tuple[str, ...]:
     """Ask where an answer may be missing, look where it would stand, tell who can mend it."""
-    parts = {u.what: say(PARTS[u.what]) for u in needed if u.what != ChartPart.CONSENTS}
-    steps = [say("Check the chart itself for: {parts}", parts=", ".join(parts.values()))]
-    if set(parts) - {ChartPart.PATIENT}:
+    steps = [*_where_to_look(needed, say)]
+    if {u.what for u in needed} - {ChartPart.PATIENT, ChartPart.CONSENTS}:
         steps.insert(0, say("Ask directly about thoughts of suicide and self-harm"))
     if any(u.reason.cause is not Cause.NOT_PERMITTED for u in needed):
         steps.append(say("If this keeps happening, tell EHR support"))

@@ -25,16 +25,18 @@ from explanations.words.notices.notice import (
     rules_of,
 )
 from explanations.words.notices.summaries import moment_words, sentences, summary
-from fhir_adapters.facts import AnswerState, PatientRecord, When
+from fhir_adapters.facts import Administration, AnswerState, PatientRecord, When
 from fhir_adapters.instruments import NINE_ITEM_PHQ, Instrument
 from fhir_adapters.reading.questionnaires.totals import total_of
 from models.inputs.outcomes import OUTCOME_SPECS
 from models.rules.findings import SafetyFinding, Topic, Urgency
 from models.rules.follow_up import of_one_day
+from models.rules.timing import POSITIVE_DAYS
 from models.rules.unread import answers_unread
 from models.scoring.risk import RiskScore
 
 MOST_REASONS = 3
+OLD_ANSWERS = later("Answers over 14 days old may not reflect today, even a 0")
 
 
 def follow_up(
@@ -47,21 +49,22 @@ def follow_up(
     """A result at or above its cut without follow-up (R6)."""
     say = settings.say
     finding, first = findings[0], statements[0]
-    is_late = finding.days is not None and finding.days > 14
+    late = [f for f in findings if f.days is not None and f.days > POSITIVE_DAYS]
+    is_late = finding in late
     begun = without_total(assessment)
     table = _results_table(assessment, findings, settings)
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
-    if is_late:
+    if late:
         none = later("No later PHQ-9 or visit coded for depression found in the records read")
         if begun:
             none = later("No later complete PHQ-9 or visit coded for depression found in the records read")
         part = later(
             "No later PHQ-9 or visit coded for depression found in the records read; not all of the chart could be read"
         )
-        lines.append(Line(text=say(part if finding.partly_searched else none)))
-        if finding.form and finding.form.instrument.spec.safety:
-            lines.append(Line(text=say("Answers over 14 days old may not reflect today, even a 0")))
+        lines.append(Line(text=say(part if any(f.partly_searched for f in late) else none)))
+    if any(f.form and f.form.instrument.spec.safety for f in late) or _is_old_zero_shown(assessment, findings):
+        lines.append(Line(text=say(OLD_ANSWERS)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
     first, worse = _leading(assessment.chart, finding, first, settings)
     dated = moment_words(first, say)
@@ -162,22 +165,43 @@ CARE = {
 ANTIDEPRESSANT = later("antidepressant on medication list")
 
 
-def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], settings: NoticeSettings) -> list[Line]:
-    """Up to three PHQ-9 results, including the findings' own, as table lines; empty without totals."""
-    forms = [f for f in assessment.chart.of(*NINE_ITEM_PHQ) if total_of(f) is not None]
+def _with_total(chart: PatientRecord) -> list[Administration]:
+    return [form for form in chart.of(*NINE_ITEM_PHQ) if total_of(form) is not None]
+
+
+def _results_shown(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> list[Administration]:
+    """Up to three PHQ-9s with a total, including the findings' own, latest first."""
+    forms = _with_total(chart)
     here = set(forms)
     own = [f.form for f in findings if f.form in here]
-    unread = answers_unread(assessment.chart)
     chosen = list(dict.fromkeys((*own, *forms)))[:3]
+    return [form for form in forms if form in chosen]
+
+
+def _is_old_zero_shown(assessment: Assessment, findings: Iterable[SafetyFinding]) -> bool:
+    """Whether the table shows an item 9 of 0 that is no longer current (R12)."""
+    chart = assessment.chart
+    return any(
+        nine.score == 0 and (chart.days_since(form.when) or 0) > POSITIVE_DAYS
+        for form in _results_shown(chart, findings)
+        if (nine := form.answer("9"))
+    )
+
+
+def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], settings: NoticeSettings) -> list[Line]:
+    """Up to three PHQ-9 results, including the findings' own, as table lines; empty without totals."""
+    unread = answers_unread(assessment.chart)
     say, rows = settings.say, []
-    shared = shared_days(form.when for form in forms)
-    for form in (f for f in forms if f in chosen):
+    shared = shared_days(form.when for form in _with_total(assessment.chart))
+    for form in _results_shown(assessment.chart, findings):
         nine = form.answer("9")
         answer = answer_words(nine, form.instrument, say) if nine else none_words(say, unread=unread)
         source = code(nine.reference if nine else form.total_reference or form.references[0])
         date = say.dated(form.when, settings.zone if form.when and form.when.day in shared else None)
-        text = f"| {date} | {total_of(form)} | {answer}, {source} |"
-        rows.append(Line(text=text, role=LineRole.ROW, sources=(source,)))
+        own = [code(form.total_reference)] if form.total_reference else []
+        sources = tuple(dict.fromkeys((*own, source)))
+        total = ", ".join((f"{total_of(form)}", *sources[:-1]))
+        rows.append(Line(text=f"| {date} | {total} | {answer}, {source} |", role=LineRole.ROW, sources=sources))
     if not rows:
         return []
     head = say("| Date recorded | Total of 27 | Item 9 |")
@@ -190,6 +214,7 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
     explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
     table = _results_table(assessment, (), settings)
+    old = [Line(text=say(OLD_ANSWERS))] if _is_old_zero_shown(assessment, ()) else []
     last = last_phq9(assessment)
     if last is None:
         unread = answers_unread(assessment.chart)
@@ -203,7 +228,7 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
         urgency=Urgency.NOTE,
         summary=summary(Topic.DEPRESSION_FOLLOW_UP, say, say("Consider measuring symptoms with a PHQ-9."), [fact]),
         heading=say(LAST_RESULTS if table else IN_THE_CHART),
-        chart=(*table, *_care_lines(assessment, say), *reason_lines(score, explanation, settings)),
+        chart=(*table, *old, *_care_lines(assessment, say), *reason_lines(score, explanation, settings)),
         consider=(say("Measure symptoms with a PHQ-9; ask item 9 directly"),),
         consider_heading=say(CONSIDER_TODAY),
         basis=Basis(kind=BasisKind.PATTERN, rules=("R13",)),

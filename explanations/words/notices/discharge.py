@@ -74,7 +74,13 @@ def _steps_notice(assessment: Assessment, findings: list[SafetyFinding], setting
         heading=say(IN_THE_CHART),
         chart=(
             *lines_of(screens, say),
-            *step_lines(steps, settings.zone, say, no_screen=no_screen),
+            *step_lines(
+                steps,
+                settings.zone,
+                say,
+                no_screen=no_screen,
+                in_part=any(finding.partly_searched for finding in findings),
+            ),
             *_doubts(assessment, say),
         ),
         consider=_advice(findings, due, settings.contact if acute else None, acute=acute, say=say),
@@ -140,8 +146,9 @@ def _advice(
 ) -> tuple[str, ...]:
     """Three things to consider, the most urgent first, by the findings and the steps that are due.
 
-    An answer that cannot be read: look at the source (R4). A non-acute positive ASQ: the brief suicide safety
-    assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full evaluation covers it.
+    An answer that cannot be read: look at the source (R4); one that was declined: ask. A non-acute positive ASQ: the
+    brief suicide safety assessment comes before discharge (docs/clinical-sources.md S3); in an acute case the full
+    evaluation covers it.
     """
     kinds = {step.kind for step in due}
     to_assess = bool(kinds & {StepKind.RISK_ASSESSMENT, StepKind.PSYCHOSOCIAL})
@@ -153,8 +160,10 @@ def _advice(
         advice.append(Advice.STAY)
     if contact:
         advice.append(Advice.CALL)
-    if any(f.kind is Kind.UNREADABLE_ANSWER for f in findings):
+    if any(f.kind in (Kind.UNREADABLE_ANSWER, Kind.UNHEARD) for f in findings):
         advice.append(Advice.LOOK)
+    elif any(f.kind is Kind.DECLINED_ANSWER for f in findings):
+        advice.append(Advice.ASK)
     if asq and not acute:
         advice.append(Advice.BRIEF_ASSESSMENT if to_assess else Advice.BRIEF_IF_NOT_DONE)
     elif not acute:
@@ -172,6 +181,7 @@ class Advice(StrEnum):
     STAY = "stay"
     CALL = "call"
     LOOK = "look"
+    ASK = "ask"
     BRIEF_ASSESSMENT = "brief-assessment"
     BRIEF_IF_NOT_DONE = "brief-if-not-done"
     ASSESS = "assess"
@@ -187,6 +197,7 @@ ADVICE = complete(
         Advice.STAY: later("Stay with the patient; full safety evaluation"),
         Advice.CALL: later("{contact} (set by this site)"),
         Advice.LOOK: later("Look at the source and ask directly"),
+        Advice.ASK: later("Ask directly"),
         Advice.BRIEF_ASSESSMENT: later("Brief suicide safety assessment"),
         Advice.BRIEF_IF_NOT_DONE: later("Brief suicide safety assessment, if not done"),
         Advice.ASSESS: later("Clinical assessment; no single instrument decides"),

@@ -89,7 +89,7 @@ def merged(ranked: tuple[Notice, ...], most: int, settings: NoticeSettings) -> l
         return shown
     last = shown[-1]
     say = settings.safe.say
-    lines = [line for notice in below for line in (_also(notice, say), *_sourced(notice.chart, say))]
+    lines = [line for notice in below for line in (_also(notice, say), *_sourced(notice, say))]
     basis = replace(last.basis, model_below=any(notice.basis.by_model for notice in below))
     return [*shown[:-1], replace(last, chart=(*last.chart, *lines), basis=basis)]
 
@@ -102,9 +102,12 @@ def _also(notice: Notice, say: Language) -> Line:
     )
 
 
-def _sourced(chart: Iterable[Line], say: Language) -> list[Line]:
-    """The first two lines with a source; of a table, the sources alone."""
-    lines = [line for line in chart if line.sources]
+def _sourced(notice: Notice, say: Language) -> list[Line]:
+    """The first two lines with a source; of a table, the sources alone; of a model nothing.
+
+    Reasons of a model need its caveats beside them, which a card of documented answers has no place for.
+    """
+    lines = [line for line in notice.chart if line.sources and not notice.basis.by_model]
     plain = [line for line in lines if line.role is not LineRole.ROW][:2]
     if plain or not lines:
         return plain

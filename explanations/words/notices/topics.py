@@ -152,7 +152,7 @@ TOPICS = (
             _declines_nothing("known", later("Known; does not matter here")),
             _not_theirs("not-mine", later("Not mine to correct")),
         ),
-        holds_history=False,
+        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.DEPRESSION_FOLLOW_UP,
@@ -198,7 +198,7 @@ TOPICS = (
             _refused("declined", later("Patient declined to answer")),
             _not_now(later("Not at this visit")),
         ),
-        holds_history=False,
+        holds_history=True,
     ),
 )
 SPEC_OF = {spec.topic: spec for spec in TOPICS}
