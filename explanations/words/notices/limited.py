@@ -42,12 +42,12 @@ WHY = complete(
 
 
 def within_limits(notices: Iterable[Notice], held: Mapping[Topic, HeldBack]) -> tuple[Notice, ...]:
-    """The notices to show. The history on one that is held back goes to the next that can hold it."""
+    """The notices to show. The history on one that is held back goes to the next."""
     shown, waiting = list[Notice](), tuple[Line, ...]()
     for notice in notices:
         if notice.topic in held:
             waiting = tuple(line for line in notice.chart if line.role is LineRole.HISTORY)
-        elif waiting and SPEC_OF[notice.topic].holds_history:
+        elif waiting:
             shown.append(replace(notice, chart=(*notice.chart, *waiting)))
             waiting = ()
         else:

@@ -25,6 +25,8 @@ from models.rules.findings import SAFETY_TOPICS, SafetyFinding, Topic
 from models.rules.ordering import by_card
 
 MOST_HISTORY = 3
+# Topics about the data rather than the patient.
+ABOUT_DATA = (Topic.DATA_ANOMALY, Topic.COULD_NOT_ASSESS)
 
 
 def notices(assessment: Assessment, settings: NoticeSettings) -> tuple[Notice, ...]:
@@ -124,25 +126,21 @@ def crisis_line(assessment: Assessment, settings: NoticeSettings) -> str:
 
 def history_apart(assessment: Assessment, ranked: Iterable[Notice], settings: NoticeSettings) -> tuple[Line, ...]:
     """The whole history if no notice holds it: a page shows it even without a notice."""
-    return () if _for_history(ranked) else _history(assessment, settings)
+    held = any(line.role is LineRole.HISTORY for notice in ranked for line in notice.chart)
+    return () if held else _history(assessment, settings)
 
 
 def _with_history(assessment: Assessment, ranked: list[Notice], settings: NoticeSettings) -> list[Notice]:
-    """Adds the history (over 90 days, or coded as history) to the first notice about the patient's state."""
+    """Adds the history (over 90 days, or coded as history) to the first notice about the patient, else to the first."""
     listed = _history(assessment, settings)
     left = len(listed) - MOST_HISTORY
     say = settings.say.safe
     rest = [Line(text=say("and {count} more in the history", count=left), role=LineRole.HISTORY)]
     shown = [*listed[:MOST_HISTORY], *(rest if left > 0 else [])]
-    place = _for_history(ranked)
-    if place is None or not shown:
+    if not ranked or not shown:
         return ranked
-    lines = (*place.chart, *shown)
-    return [replace(n, chart=lines) if n is place else n for n in ranked]
-
-
-def _for_history(ranked: Iterable[Notice]) -> Notice | None:
-    return next((n for n in ranked if SPEC_OF[n.topic].holds_history), None)
+    place = next((n for n in ranked if n.topic not in ABOUT_DATA), ranked[0])
+    return [replace(n, chart=(*n.chart, *shown)) if n is place else n for n in ranked]
 
 
 def _history(assessment: Assessment, settings: NoticeSettings) -> tuple[Line, ...]:

@@ -53,7 +53,7 @@ class TopicSpec:
 
     notice: makes the notice from findings; None: a model prompts it. name: the display of its static code. word: its
     urgency on a page, in a word or two. consider: advice; empty if it depends on the findings. overrides: three to
-    five. holds_history: whether it lists older findings.
+    five.
     """
 
     topic: Topic
@@ -62,7 +62,6 @@ class TopicSpec:
     word: str
     consider: tuple[str, ...]
     overrides: tuple[OverrideReason, ...]
-    holds_history: bool
 
 
 def _done(code: str, display: str) -> OverrideReason:
@@ -105,7 +104,6 @@ TOPICS = (
             _wrong("entered-in-error", later("Entry was recorded in error")),
             _not_theirs("not-treating", later("Not the treating clinician; handed over")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.POSITIVE_SAFETY_ANSWER,
@@ -122,7 +120,6 @@ TOPICS = (
             _wrong("entered-in-error", later("Entry was recorded in error")),
             _not_now(later("Not appropriate at this visit")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.RECENT_SAFETY,
@@ -139,7 +136,6 @@ TOPICS = (
             _wrong("wrong-event", later("Entry is wrong or belongs to another patient")),
             _not_now(later("Not appropriate at this visit")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.DATA_ANOMALY,
@@ -152,7 +148,6 @@ TOPICS = (
             _declines_nothing("known", later("Known; does not matter here")),
             _not_theirs("not-mine", later("Not mine to correct")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.DEPRESSION_FOLLOW_UP,
@@ -166,7 +161,6 @@ TOPICS = (
             _refused("declines", later("Patient declines")),
             _not_now(later("Not at this visit; ask again later")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.SCREENING_PROMPT,
@@ -185,7 +179,6 @@ TOPICS = (
             ),
             _not_now(later("Not at this visit; ask again later")),
         ),
-        holds_history=True,
     ),
     TopicSpec(
         topic=Topic.COULD_NOT_ASSESS,
@@ -198,7 +191,6 @@ TOPICS = (
             _refused("declined", later("Patient declined to answer")),
             _not_now(later("Not at this visit")),
         ),
-        holds_history=True,
     ),
 )
 SPEC_OF = {spec.topic: spec for spec in TOPICS}

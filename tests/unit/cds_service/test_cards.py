@@ -54,10 +54,10 @@ def test_an_earlier_answer_is_a_line_of_the_card_of_today_with_its_date_source_a
     assert card.summary.startswith("PHQ-9 item 9 answered “several days” today (23 Nov 2026; total 9), and 1 more.")
     first, earlier = (line for line in card.detail.splitlines() if "PHQ-9 item 9:" in line)
     assert first == "- **PHQ-9 item 9: 1 of 3, several days.** 23 Nov 2026, today [1]"
-    assert earlier == "- Earlier: **PHQ-9 item 9: 2 of 3, more than half the days.** 1 Sep 2026, 83 days ago [2]"
-    assert "Same form: total 10 of 27" in card.detail
+    assert earlier == "- Earlier: **PHQ-9 item 9: 2 of 3, more than half the days.** 1 Sep 2026, 83 days ago [3]"
+    assert "Same form: total 10 of 27 [4]" in card.detail
     assert card.detail.count("No later C-SSRS, ASQ or risk assessment found") == 1
-    assert re.search(r"\*Sources: \[1\] `Observation/\S+`, \[2\] `Observation/\S+`\*$", card.detail)
+    assert re.search(r"\*Sources: \[1\] `Observation/\S+`, .*, \[4\] `Observation/\S+`\*$", card.detail)
 
 
 def foreign(line: str) -> dict:
@@ -272,7 +272,8 @@ def test_two_forms_that_say_the_same_each_keep_their_lines() -> None:
     cards = cards_of(chart(f"C-SSRS, 3 days ago: {forms[0]}", f"C-SSRS, 40 days ago: {forms[1]}"))
 
     detail = cards[0].detail
-    assert detail.count("Same form: yes to question 6 (behavior); yes to questions 1, 2") == 2
+    assert "Same form: yes to question 6 (behavior) [2]; yes to questions 1, 2 [3] [4]" in detail
+    assert "Same form: yes to question 6 (behavior) [6]; yes to questions 1, 2 [7] [8]" in detail
     assert detail.count("Date of the behavior: not recorded") == 2
     assert detail.count("No later C-SSRS, ASQ or risk assessment found") == 1  # the same for both, said once
 
@@ -333,3 +334,108 @@ def test_nobody_is_to_be_told_of_a_gap_that_the_patient_wants() -> None:
 
     assert "Check the chart itself for: conditions" in card.detail
     assert "tell EHR support" not in card.detail
+
+
+# ---- what a card owes to its reader ----
+
+UNREAD = (Unknown(what=ChartPart.QUESTIONNAIRES, reason=Gap(cause=Cause.REFUSED), needed=True),)
+
+
+def sources_of(detail: str) -> int:
+    return len(re.findall(r"\[\d+\] `", detail))
+
+
+def test_every_answer_that_a_safety_card_shows_has_its_source() -> None:
+    (screen,) = cards_of(chart("C-SSRS, today: question 1 2 3 4 6 = yes"))
+    (nine,) = cards_of(chart("PHQ-9, 6 days ago: items 1-8 = 0, item 9 = 1, total = 1"))
+
+    assert sources_of(screen.detail) == 5
+    assert "Same form: total 1 of 27 [2]." in nine.detail and sources_of(nine.detail) == 2
+
+
+def test_a_result_to_follow_up_has_the_source_of_its_total_and_of_item_9() -> None:
+    (card,) = cards_of(chart("PHQ-9, 30 days ago: items 1-6 = 2, items 7-9 = 0, total = 12"))
+
+    assert "| 12 [1] | 0 of 3, not at all [2] |" in card.detail and sources_of(card.detail) == 2
+
+
+def test_a_total_that_contradicts_its_answers_names_the_entry_of_the_total() -> None:
+    made = given("PHQ-9, 9 days ago: items 1-9 = 0, total = 14")
+    total = next(r["id"] for r in made if r["code"]["coding"][0]["code"] == "44261-6")
+
+    (card,) = cards_of(record_of(*made, who=patient()))
+
+    assert f"[1] `Observation/{total}`" in card.detail
+
+
+def test_an_answer_that_could_not_be_read_says_so_beside_a_graver_one_too() -> None:
+    (card,) = cards_of(chart("PHQ-9, today: items 1-8 = 0, item 9 = 2", "C-SSRS, 3 days ago: question 1 = unreadable"))
+
+    assert card.summary.endswith("Ask about thoughts of suicide today.")
+    assert "could not be read.** 20 Nov 2026, 3 days ago [2]. Look at the source." in card.detail
+
+
+@pytest.mark.parametrize("entry", ["C-SSRS, 10 days ago: question 1 = no", "Risk level, 10 days ago: level = low"])
+def test_a_later_entry_that_is_no_reassessment_takes_the_place_of_none(entry: str) -> None:
+    (card,) = cards_of(chart("Condition T14.91XA, 41 days ago", entry))
+
+    assert "Later: " in card.detail
+    assert "- No later complete C-SSRS, ASQ or risk assessment found in the records read\n" in card.detail
+
+
+def test_a_refused_acuity_question_is_not_said_to_be_missing() -> None:
+    (card,) = cards_of(chart("ASQ, today: question 1 = yes, acuity = declined"))
+
+    assert card.summary.startswith("ASQ positive; acuity question declined today")
+
+
+def test_an_old_0_has_its_caveat_whichever_result_leads() -> None:
+    (card,) = cards_of(
+        chart(
+            "PHQ-2, 3 days ago: items 1-2 = 2, total = 4", "PHQ-9, 30 days ago: items 1-8 = 2, item 9 = 0, total = 16"
+        )
+    )
+
+    assert card.summary.startswith("PHQ-2 was 4")
+    assert "- Answers over 14 days old may not reflect today, even a 0\n" in card.detail
+    assert "- No later PHQ-9 or visit coded for depression found in the records read\n" in card.detail
+
+
+def test_history_stands_on_a_card_about_data_if_there_is_no_other() -> None:
+    past = "Condition T14.91XA, 200 days ago"
+    (blank,) = cards_of(chart("PHQ-9, 3 days ago: items 1-8 = 0, total = 0", past))
+    (odd,) = cards_of(chart("PHQ-9, 3 days ago: total = 31", past))
+    cards = cards_of(chart("PHQ-9, 3 days ago: total = 31", "PHQ-9, 30 days ago: items 1-8 = 2, item 9 = 0", past))
+
+    assert all("History: suicide attempt" in card.detail for card in (blank, odd))
+    assert ["History:" in card.detail for card in cards] == [
+        card.source.topic.code == "depression-follow-up" for card in cards
+    ]
+
+
+def test_item_9_blank_and_questionnaires_unread_are_both_acted_on() -> None:
+    found = chart("PHQ-9, 3 days ago: items 1-8 = 0, total = 0")
+
+    (card,) = cards_of(replace(found, unknown=UNREAD))
+
+    assert "Ask item 9 directly and complete the form\n- Check the chart itself for: questionnaires" in card.detail
+
+
+def at_discharge(*lines: str, unknown: tuple[Unknown, ...] = ()) -> str:
+    card, *_ = cards_at_discharge(replace(chart(*lines), unknown=unknown), DEFAULT_REGION)
+    return card.detail
+
+
+def test_before_discharge_a_declined_answer_is_asked_again() -> None:
+    detail = at_discharge("PHQ-9, today: items 1-8 = 0, item 9 = declined")
+
+    assert detail.startswith("**Before discharge**\n\n- Ask directly\n")
+
+
+def test_before_discharge_what_is_unread_narrows_what_was_not_found() -> None:
+    attempt = "Condition T14.91XA, 41 days ago"
+
+    assert "None found since (notes, outside care unread): C-SSRS, ASQ," in at_discharge(attempt)
+    assert "None found since (notes, outside care and part of the chart unread): " in at_discharge(
+        attempt, unknown=UNREAD
+    )

@@ -153,6 +153,8 @@ def test_three_safety_cards_leave_the_prompt_a_line_that_says_it_is_a_models() -
     assert len(cards) == 3
     assert "Also: " in cards[-1].detail
     assert "a model prompted only what follows" in cards[-1].detail
+    # Its reasons need caveats that have no place on a card of answers.
+    assert "Raised it" not in cards[-1].detail and "Lowered it" not in cards[-1].detail
 
 
 def test_a_probability_is_shown_only_where_the_site_turned_it_on() -> None:
