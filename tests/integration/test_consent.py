@@ -128,7 +128,7 @@ def test_a_failed_read_of_consents_silences_the_model_and_a_card_says_so(server,
     card = got.get_json()["cards"][0]
     assert card["indicator"] == "info"
     assert "No estimate was made" in card["summary"]
-    assert "check the consent on file" in card["detail"]
+    assert "Check the consent on file" in card["detail"]
     assert "Ask directly" not in card["detail"]
 
 

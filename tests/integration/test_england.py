@@ -43,7 +43,7 @@ BANNED = {
         r"estimat\w*|probab\w*|machine|log-odds|predict\w*|stratif\w*|risk score|SAFE-T|CALM|USPSTF|NIMH|"
         r"Joint Commission|Lifeline|988|911|boxed)\b|\bmodels?\b|"
         # Nobody is told to fill one in, or how many points call for it.
-        r"\b(?:view|start|complete(?! negative)|repeat|follow)\b.*\b(?:C-SSRS|ASQ)\b|\bcomplete these\b|\bof \d or more\b|"
+        r"\b(?:view|start|(?<!later )complete(?! negative)|repeat|follow)\b.*\b(?:C-SSRS|ASQ)\b|\bcomplete these\b|\bof \d or more\b|"
         r"read (?:it|its result) at the source today|(?:Before discharge, check|None found(?: since)?)\b.*\brisk assessment",
         re.IGNORECASE,
     ),
@@ -56,7 +56,7 @@ BANNED = {
 }
 # A screen to look at; that there is no model; how a person feels; where a study was made.
 ALLOWED = re.compile(
-    r"shared screen|screen that you share|not a model|[Nn]o (?:statistical )?model|no (?:en )?un modelo|feels? very low|, no un modelo"
+    r"shared screen|screen that you share|not a model|[Nn]o (?:statistical )?model|no (?:en )?un modelo|feels? very low|, no según un modelo"
 )
 # In care, and measured again because a model would have prompted (R13).
 OF_A_MODEL = "eleni-marchetti"

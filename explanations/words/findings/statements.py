@@ -106,13 +106,15 @@ NONE_LATER_IN_PART = later(
     "No later C-SSRS, ASQ or risk assessment found in the records read; not all of the chart could be read"
 )
 # Later entries that are no complete reassessment.
-NOT_COMPLETE = {
-    LaterKind.CSSRS_INCOMPLETE,
-    LaterKind.ASQ_INCOMPLETE,
-    LaterKind.LEVEL_OTHER,
-    LaterKind.RISK_INCOMPLETE,
-    LaterKind.RISK_BY_SOFTWARE,
-}
+NOT_COMPLETE = frozenset(
+    {
+        LaterKind.CSSRS_INCOMPLETE,
+        LaterKind.ASQ_INCOMPLETE,
+        LaterKind.LEVEL_OTHER,
+        LaterKind.RISK_INCOMPLETE,
+        LaterKind.RISK_BY_SOFTWARE,
+    }
+)
 NONE_COMPLETE = later("No later complete C-SSRS, ASQ or risk assessment found in the records read")
 NONE_COMPLETE_IN_PART = later(
     "No later complete C-SSRS, ASQ or risk assessment found in the records read; not all of the chart could be read"

@@ -77,7 +77,7 @@ def could_not_assess(
         if [u.what for u in needed] != [ChartPart.CONSENTS]:
             consider = _what_to_do(needed, say)
         elif not broken:
-            consider = (say("Ask directly; check the consent on file"),)
+            consider = (say("Check the consent on file; documented answers are still shown"),)
     else:
         hides = any(u.may_hide_answer for u in chart.unreadable)
         hidden = say.many(
