@@ -53,12 +53,13 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(autouse=True)
-def in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of the app are waited for.
+def in_one_part(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of the app are waited for, but by a browser, which takes them as they are served.
 
     One that a busy machine sends in two parts says 200 before it knows, and is on record only once it is read to its end.
     """
-    if streaming := sys.modules.get("smart_launch.pages.streaming"):
+    streaming = sys.modules.get("smart_launch.pages.streaming")
+    if streaming and "browser" not in request.fixturenames:
         monkeypatch.setitem(streaming.stream_if_slow.__kwdefaults__, "at_once_s", 60.0)
 
 

@@ -343,7 +343,7 @@ def test_the_round_trip_on_a_fhir_server_of_others(page, server) -> None:
         expect(page.get_by_text(re.compile(r"from 12 to 2\b")).first).to_be_visible()
 
 
-def test_while_a_chart_is_read_the_page_says_so(page, server, in_parts) -> None:
+def test_while_a_chart_is_read_the_page_says_so(page, server) -> None:
     seen = threading.Event()
 
     def late(_handler) -> bool:
