@@ -377,8 +377,8 @@ def _screen(
         leads.append((say("{title} {result}", title=title, result=result), source))
         further += [(result, [source])] if finding.items else []
     for item in no:
-        words = say(NO_ACUITY if item == "acuity" else NO_TO, question=question(item, say, kind))
-        answer = form.answer(item)
+        no_to, answer = NO_ACUITY if item == "acuity" else NO_TO, form.answer(item)
+        words = say(no_to, question=question(item, say, kind))
         further.append((words, [answer.reference] if answer else []))
     (first, lead), *_ = leads
     return first, [_lead(first, moment, [lead], say), *_same_form(further, lead, say)]

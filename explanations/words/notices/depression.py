@@ -52,7 +52,8 @@ def follow_up(
     late = [f for f in findings if f.days is not None and f.days > POSITIVE_DAYS]
     is_late = finding in late
     begun = without_total(assessment)
-    table = _results_table(assessment, findings, settings)
+    results = _results_shown(assessment.chart, findings)
+    table = _results_table(assessment.chart, results, settings)
     restated = [_beside_table(f, s) if table else s for f, s in zip(findings, statements, strict=True)]
     lines = [*lines_of(restated, say)]
     if late:
@@ -63,7 +64,7 @@ def follow_up(
             "No later PHQ-9 or visit coded for depression found in the records read; not all of the chart could be read"
         )
         lines.append(Line(text=say(part if any(f.partly_searched for f in late) else none)))
-    if any(f.form and f.form.instrument.spec.safety for f in late) or _is_old_zero_shown(assessment, findings):
+    if any(f.form and f.form.instrument.spec.safety for f in late) or _has_old_zero(assessment.chart, results):
         lines.append(Line(text=say(OLD_ANSWERS)))
     action, consider = _follow_up_advice(finding, is_late=is_late, say=say)
     first, worse = _leading(assessment.chart, finding, first, settings)
@@ -178,22 +179,21 @@ def _results_shown(chart: PatientRecord, findings: Iterable[SafetyFinding]) -> l
     return [form for form in forms if form in chosen]
 
 
-def _is_old_zero_shown(assessment: Assessment, findings: Iterable[SafetyFinding]) -> bool:
-    """Whether the table shows an item 9 of 0 that is no longer current (R12)."""
-    chart = assessment.chart
+def _has_old_zero(chart: PatientRecord, results: Iterable[Administration]) -> bool:
+    """Whether one of these PHQ-9s has an item 9 of 0 that is no longer current (R12)."""
     return any(
         nine.score == 0 and (chart.days_since(form.when) or 0) > POSITIVE_DAYS
-        for form in _results_shown(chart, findings)
+        for form in results
         if (nine := form.answer("9"))
     )
 
 
-def _results_table(assessment: Assessment, findings: Iterable[SafetyFinding], settings: NoticeSettings) -> list[Line]:
-    """Up to three PHQ-9 results, including the findings' own, as table lines; empty without totals."""
-    unread = answers_unread(assessment.chart)
+def _results_table(chart: PatientRecord, results: Iterable[Administration], settings: NoticeSettings) -> list[Line]:
+    """These PHQ-9s as table lines; empty without any."""
+    unread = answers_unread(chart)
     say, rows = settings.say, []
-    shared = shared_days(form.when for form in _with_total(assessment.chart))
-    for form in _results_shown(assessment.chart, findings):
+    shared = shared_days(form.when for form in _with_total(chart))
+    for form in results:
         nine = form.answer("9")
         answer = answer_words(nine, form.instrument, say) if nine else none_words(say, unread=unread)
         source = code(nine.reference if nine else form.total_reference or form.references[0])
@@ -213,8 +213,9 @@ def measure_again(assessment: Assessment, settings: NoticeSettings) -> Notice:
     say = settings.say
     score = next(s for s in assessment.above() if OUTCOME_SPECS[s.outcome].measured_in_care)
     explanation = next(e for e in assessment.explanations if e.outcome == score.outcome)
-    table = _results_table(assessment, (), settings)
-    old = [Line(text=say(OLD_ANSWERS))] if _is_old_zero_shown(assessment, ()) else []
+    results = _results_shown(assessment.chart, ())
+    table = _results_table(assessment.chart, results, settings)
+    old = [Line(text=say(OLD_ANSWERS))] if _has_old_zero(assessment.chart, results) else []
     last = last_phq9(assessment)
     if last is None:
         unread = answers_unread(assessment.chart)

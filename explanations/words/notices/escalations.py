@@ -67,12 +67,12 @@ def escalation_words(escalation: Escalation, now: datetime, settings: NoticeSett
         **_moments(escalation.at, now, settings),
     }
     if state is EscalationState.ACKNOWLEDGED:
-        first = say(STATES[state] if named["by"] else BY_NOBODY_NAMED, **named)
+        first = STATES[state] if named["by"] else BY_NOBODY_NAMED
     else:
-        first = say(OVERDUE.get(state, STATES[state]) if escalation.overdue else STATES[state], **named)
+        first = OVERDUE.get(state, STATES[state]) if escalation.overdue else STATES[state]
     done = "; ".join(say(DONE[one]) for one in escalation.done)
     listed = [say("Recorded as done: {done}.", done=done)] if done else []
-    return " ".join((first, *listed, say(_last(escalation))))
+    return " ".join((say(first, **named), *listed, say(_last(escalation))))
 
 
 def _last(escalation: Escalation) -> str:
